@@ -1,0 +1,277 @@
+#include <cblas.h>
+
+#include <algorithm>
+#include <isotape/core/blas.hpp>
+#include <isotape/core/error.hpp>
+#include <limits>
+#include <vector>
+
+// LAPACK as it stands in OpenBLAS itself; LAPACKE would bring a second BLAS into the process.
+// Arrays are column-major there: a row-major [m, n] is handed over as its transpose.
+extern "C" {
+void ssyevd_(const char*, const char*, const int*, float*, const int*, float*, float*, const int*,
+             int*, const int*, int*);
+void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*,
+             const int*, int*, const int*, int*);
+void sgesdd_(const char*, const int*, const int*, float*, const int*, float*, float*, const int*,
+             float*, const int*, float*, const int*, int*, int*);
+void dgesdd_(const char*, const int*, const int*, double*, const int*, double*, double*, const int*,
+             double*, const int*, double*, const int*, int*, int*);
+void zgesdd_(const char*, const int*, const int*, double*, const int*, double*, double*, const int*,
+             double*, const int*, double*, const int*, double*, int*, int*);
+void sgetrf_(const int*, const int*, float*, const int*, int*, int*);
+void dgetrf_(const int*, const int*, double*, const int*, int*, int*);
+void sgetrs_(const char*, const int*, const int*, const float*, const int*, const int*, float*,
+             const int*, int*);
+void dgetrs_(const char*, const int*, const int*, const double*, const int*, const int*, double*,
+             const int*, int*);
+void spotrf_(const char*, const int*, float*, const int*, int*);
+void dpotrf_(const char*, const int*, double*, const int*, int*);
+void sgeqrf_(const int*, const int*, float*, const int*, float*, float*, const int*, int*);
+void dgeqrf_(const int*, const int*, double*, const int*, double*, double*, const int*, int*);
+void sorgqr_(const int*, const int*, const int*, float*, const int*, const float*, float*,
+             const int*, int*);
+void dorgqr_(const int*, const int*, const int*, double*, const int*, const double*, double*,
+             const int*, int*);
+}
+
+namespace isotape::blas {
+namespace {
+
+int narrow(std::int64_t extent) {
+  require<ShapeError>(0 <= extent && extent <= std::numeric_limits<int>::max(),
+                      "blas: expected extents below 2^31, got ", extent);
+  return static_cast<int>(extent);
+}
+
+int stride(std::int64_t extent) { return narrow(std::max<std::int64_t>(extent, 1)); }
+
+void check(const char* routine, int info) {
+  require<NumericError>(info == 0, routine, ": expected convergence, got info = ", info,
+                        "; is the input finite?");
+}
+
+CBLAS_TRANSPOSE flag(bool trans) { return trans ? CblasTrans : CblasNoTrans; }
+
+// Overloads, so that the templates below are written once.
+#define ISOTAPE_LAPACK(name)          \
+  template <class... A>               \
+  void name(float, A... arguments) {  \
+    s##name##_(arguments...);         \
+  }                                   \
+  template <class... A>               \
+  void name(double, A... arguments) { \
+    d##name##_(arguments...);         \
+  }
+ISOTAPE_LAPACK(syevd)
+ISOTAPE_LAPACK(gesdd)
+ISOTAPE_LAPACK(getrf)
+ISOTAPE_LAPACK(getrs)
+ISOTAPE_LAPACK(potrf)
+ISOTAPE_LAPACK(geqrf)
+ISOTAPE_LAPACK(orgqr)
+#undef ISOTAPE_LAPACK
+
+// `vectors` is 'S' or 'N'. a is row-major [m, n], that is column-major [n, m] = A^T = V S U^T: what
+// LAPACK calls u is v here, and its vt is u, both already row-major.
+template <class T>
+void gesdd_row_major(char vectors, std::int64_t m, std::int64_t n, T* a, T* s, T* u, T* vt) {
+  const int rows = narrow(n);
+  const int columns = narrow(m);
+  const int rank = std::min(rows, columns);
+  if (rank == 0) return;
+  std::vector<int> integers(8 * static_cast<std::size_t>(rank));
+  T query = 0;
+  int info = 0;
+  const int length = -1;
+  gesdd(T{}, &vectors, &rows, &columns, a, &rows, s, vt, &rows, u, &rank, &query, &length,
+        integers.data(), &info);
+  const int size = static_cast<int>(query);
+  std::vector<T> work(static_cast<std::size_t>(size));
+  gesdd(T{}, &vectors, &rows, &columns, a, &rows, s, vt, &rows, u, &rank, work.data(), &size,
+        integers.data(), &info);
+  check("svd", info);
+}
+
+}  // namespace
+
+void set_num_threads(int n) { openblas_set_num_threads(n); }
+
+std::string description() { return std::string(openblas_get_config()); }
+
+bool uses_openmp() { return openblas_get_parallel() == 2; }
+
+template <class T>
+void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, T alpha,
+          const T* a, std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c,
+          std::int64_t ldc) {
+  if constexpr (std::is_same_v<T, float>) {
+    cblas_sgemm(CblasRowMajor, flag(trans_a), flag(trans_b), narrow(m), narrow(n), narrow(k), alpha,
+                a, stride(lda), b, stride(ldb), beta, c, stride(ldc));
+  } else {
+    cblas_dgemm(CblasRowMajor, flag(trans_a), flag(trans_b), narrow(m), narrow(n), narrow(k), alpha,
+                a, stride(lda), b, stride(ldb), beta, c, stride(ldc));
+  }
+}
+
+template <class T>
+void syrk(bool trans, std::int64_t n, std::int64_t k, T alpha, const T* a, std::int64_t lda, T beta,
+          T* c, std::int64_t ldc) {
+  if constexpr (std::is_same_v<T, float>) {
+    cblas_ssyrk(CblasRowMajor, CblasLower, flag(trans), narrow(n), narrow(k), alpha, a, stride(lda),
+                beta, c, stride(ldc));
+  } else {
+    cblas_dsyrk(CblasRowMajor, CblasLower, flag(trans), narrow(n), narrow(k), alpha, a, stride(lda),
+                beta, c, stride(ldc));
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < i; ++j) c[j * ldc + i] = c[i * ldc + j];
+  }
+}
+
+template <class T>
+void gemv(bool trans, std::int64_t m, std::int64_t n, T alpha, const T* a, std::int64_t lda,
+          const T* x, T beta, T* y) {
+  if constexpr (std::is_same_v<T, float>) {
+    cblas_sgemv(CblasRowMajor, flag(trans), narrow(m), narrow(n), alpha, a, stride(lda), x, 1, beta,
+                y, 1);
+  } else {
+    cblas_dgemv(CblasRowMajor, flag(trans), narrow(m), narrow(n), alpha, a, stride(lda), x, 1, beta,
+                y, 1);
+  }
+}
+
+template <class T>
+void symmetric_eigen(std::int64_t n, T* a, T* values) {
+  const int order = narrow(n);
+  if (order == 0) return;
+  const char vectors = 'V';
+  const char triangle = 'U';
+  T work_query = 0;
+  int integer_query = 0;
+  int info = 0;
+  const int query = -1;
+  syevd(T{}, &vectors, &triangle, &order, a, &order, values, &work_query, &query, &integer_query,
+        &query, &info);
+  const int work_size = static_cast<int>(work_query);
+  std::vector<T> work(static_cast<std::size_t>(work_size));
+  std::vector<int> integers(static_cast<std::size_t>(integer_query));
+  syevd(T{}, &vectors, &triangle, &order, a, &order, values, work.data(), &work_size,
+        integers.data(), &integer_query, &info);
+  check("symmetric_eigen", info);
+}
+
+template <class T>
+void singular_values(std::int64_t m, std::int64_t n, T* a, T* values) {
+  gesdd_row_major<T>('N', m, n, a, values, a, a);
+}
+
+template <class T>
+void svd(std::int64_t m, std::int64_t n, T* a, T* s, T* u, T* vt) {
+  gesdd_row_major<T>('S', m, n, a, s, u, vt);
+}
+
+void singular_values_complex(std::int64_t m, std::int64_t n, double* a, double* values) {
+  const int rows = narrow(n);
+  const int columns = narrow(m);
+  const int rank = std::min(rows, columns);
+  if (rank == 0) return;
+  const char vectors = 'N';
+  std::vector<int> integers(8 * static_cast<std::size_t>(rank));
+  std::vector<double> reals(static_cast<std::size_t>(7 * rank));
+  double query[2] = {0, 0};
+  int info = 0;
+  const int length = -1;
+  zgesdd_(&vectors, &rows, &columns, a, &rows, values, a, &rows, a, &rank, query, &length,
+          reals.data(), integers.data(), &info);
+  const int size = static_cast<int>(query[0]);
+  std::vector<double> work(2 * static_cast<std::size_t>(size));
+  zgesdd_(&vectors, &rows, &columns, a, &rows, values, a, &rows, a, &rank, work.data(), &size,
+          reals.data(), integers.data(), &info);
+  check("singular_values_complex", info);
+}
+
+template <class T>
+void lu_factor(std::int64_t n, T* a, int* pivots) {
+  const int order = narrow(n);
+  if (order == 0) return;
+  int info = 0;
+  getrf(T{}, &order, &order, a, &order, pivots, &info);
+  require<NumericError>(info == 0, "lu_factor: expected a regular matrix of order ", n,
+                        ", got a zero pivot at ", info);
+}
+
+template <class T>
+void lu_solve(bool trans, std::int64_t n, std::int64_t columns, const T* lu, const int* pivots,
+              T* b) {
+  // The factors are those of A^T, and getrs wants column-major right-hand sides: B^T is copied in
+  // and out column by column.
+  const int order = narrow(n);
+  const int sides = narrow(columns);
+  if (order == 0 || sides == 0) return;
+  const char mode = trans ? 'N' : 'T';
+  std::vector<T> transposed(static_cast<std::size_t>(n * columns));
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) transposed[j * n + i] = b[i * columns + j];
+  }
+  int info = 0;
+  getrs(T{}, &mode, &order, &sides, lu, &order, pivots, transposed.data(), &order, &info);
+  check("lu_solve", info);
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) b[i * columns + j] = transposed[j * n + i];
+  }
+}
+
+template <class T>
+bool cholesky(std::int64_t n, T* a) {
+  const int order = narrow(n);
+  const char triangle = 'U';  // of the transpose: our lower one
+  int info = 0;
+  if (order > 0) potrf(T{}, &triangle, &order, a, &order, &info);
+  for (std::int64_t i = 0; i < n; ++i) std::fill(a + i * n + i + 1, a + (i + 1) * n, T{0});
+  return info == 0;
+}
+
+template <class T>
+void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
+  require<ShapeError>(m >= n, "qr_orthonormal: expected m >= n, got [", m, ", ", n, "]");
+  const int rows = narrow(m);
+  const int columns = narrow(n);
+  if (columns == 0) return;
+  std::vector<T> tall(static_cast<std::size_t>(m * n));  // column-major
+  for (std::int64_t i = 0; i < m; ++i) {
+    for (std::int64_t j = 0; j < n; ++j) tall[j * m + i] = a[i * n + j];
+  }
+  std::vector<T> tau(static_cast<std::size_t>(n));
+  const int size = 64 * columns;
+  std::vector<T> work(static_cast<std::size_t>(size));
+  int info = 0;
+  geqrf(T{}, &rows, &columns, tall.data(), &rows, tau.data(), work.data(), &size, &info);
+  check("qr_orthonormal", info);
+  for (std::int64_t j = 0; j < n; ++j) signs[j] = tall[j * m + j] < 0 ? T{-1} : T{1};
+  orgqr(T{}, &rows, &columns, &columns, tall.data(), &rows, tau.data(), work.data(), &size, &info);
+  check("qr_orthonormal", info);
+  for (std::int64_t i = 0; i < m; ++i) {
+    for (std::int64_t j = 0; j < n; ++j) a[i * n + j] = tall[j * m + i];
+  }
+}
+
+#define ISOTAPE_INSTANTIATE(T)                                                                    \
+  template void gemm<T>(bool, bool, std::int64_t, std::int64_t, std::int64_t, T, const T*,        \
+                        std::int64_t, const T*, std::int64_t, T, T*, std::int64_t);               \
+  template void syrk<T>(bool, std::int64_t, std::int64_t, T, const T*, std::int64_t, T, T*,       \
+                        std::int64_t);                                                            \
+  template void gemv<T>(bool, std::int64_t, std::int64_t, T, const T*, std::int64_t, const T*, T, \
+                        T*);                                                                      \
+  template void symmetric_eigen<T>(std::int64_t, T*, T*);                                         \
+  template void singular_values<T>(std::int64_t, std::int64_t, T*, T*);                           \
+  template void svd<T>(std::int64_t, std::int64_t, T*, T*, T*, T*);                               \
+  template void lu_factor<T>(std::int64_t, T*, int*);                                             \
+  template void lu_solve<T>(bool, std::int64_t, std::int64_t, const T*, const int*, T*);          \
+  template bool cholesky<T>(std::int64_t, T*);                                                    \
+  template void qr_orthonormal<T>(std::int64_t, std::int64_t, T*, T*);
+ISOTAPE_INSTANTIATE(float)
+ISOTAPE_INSTANTIATE(double)
+#undef ISOTAPE_INSTANTIATE
+
+}  // namespace isotape::blas

@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <isotape/core/error.hpp>
+#include <isotape/core/tensor.hpp>
+#include <isotape/core/threads.hpp>
+
+namespace isotape {
+namespace {
+
+constexpr std::int64_t elementwise_grain = 1 << 15;
+
+template <class F>
+decltype(auto) dispatch_any(DType dtype, F&& f) {
+  if (dtype == DType::u8) return std::forward<F>(f).template operator()<std::uint8_t>();
+  return dispatch_float(dtype, "tensor", std::forward<F>(f));
+}
+
+}  // namespace
+
+Tensor::Tensor(const Shape& shape, DType dtype)
+    : shape_(shape), dtype_(dtype), storage_(shape.size() * size_of(dtype)) {}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype) {
+  Tensor result(shape, dtype);
+  std::memset(result.storage_.data(), 0, result.size() * size_of(dtype));
+  return result;
+}
+
+Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
+  Tensor result(shape, dtype);
+  dispatch_any(dtype, [&]<class T>() {
+    std::fill_n(result.write<T>(), result.size(), static_cast<T>(value));
+  });
+  return result;
+}
+
+Tensor Tensor::eye(std::int64_t n, DType dtype) {
+  Tensor result = zeros({n, n}, dtype);
+  dispatch_any(dtype, [&]<class T>() {
+    T* data = result.write<T>();
+    for (std::int64_t i = 0; i < n; ++i) data[i * n + i] = T(1);
+  });
+  return result;
+}
+
+Tensor Tensor::of(std::span<const double> values, const Shape& shape, DType dtype) {
+  require<ShapeError>(static_cast<std::int64_t>(values.size()) == shape.size(), "tensor: expected ",
+                      shape.size(), " values for shape ", shape, ", got ", values.size());
+  Tensor result(shape, dtype);
+  dispatch_any(dtype, [&]<class T>() {
+    std::transform(values.begin(), values.end(), result.write<T>(),
+                   [](double value) { return static_cast<T>(value); });
+  });
+  return result;
+}
+
+Tensor Tensor::of(std::initializer_list<double> values, const Shape& shape, DType dtype) {
+  return of(std::span<const double>(values.begin(), values.size()), shape, dtype);
+}
+
+void Tensor::check_dtype(DType requested) const {
+  require<ShapeError>(static_cast<bool>(storage_), "tensor: expected elements of type ", requested,
+                      ", got an absent tensor");
+  require<ShapeError>(requested == dtype_, "tensor: expected elements of type ", requested,
+                      ", got ", dtype_);
+}
+
+double Tensor::at(std::int64_t index) const {
+  require<ShapeError>(0 <= index && index < size(), "tensor: expected an index below ", size(),
+                      ", got ", index);
+  return dispatch_any(dtype_, [&]<class T>() { return static_cast<double>(data<T>()[index]); });
+}
+
+double Tensor::item() const {
+  require<ShapeError>(size() == 1, "item: expected a tensor of one element, got shape ", shape_);
+  return at(0);
+}
+
+Tensor Tensor::clone() const {
+  if (!storage_) return {};
+  Tensor result(shape_, dtype_);
+  const std::size_t item_size = size_of(dtype_);
+  std::memcpy(result.storage_.data(), storage_.data() + offset_ * item_size, size() * item_size);
+  return result;
+}
+
+Tensor Tensor::reshaped(const Shape& shape) const {
+  require<ShapeError>(shape.size() == size(), "reshape: expected a shape of ", size(),
+                      " elements for ", shape_, ", got ", shape);
+  Tensor result = *this;
+  result.shape_ = shape;
+  return result;
+}
+
+Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
+  require<ShapeError>(rank() >= 1 && 0 <= begin && begin <= end && end <= dim(0),
+                      "rows: expected 0 <= begin <= end <= the outermost extent of ", shape_,
+                      ", got ", begin, " and ", end);
+  Tensor result = *this;
+  result.shape_ = shape_.with(0, end - begin);
+  result.offset_ += begin * shape_.inner(0);
+  return result;
+}
+
+Tensor Tensor::to(DType dtype) const {
+  if (!storage_ || dtype == dtype_) return *this;
+  Tensor result(shape_, dtype);
+  dispatch_any(dtype_, [&]<class From>() {
+    const From* source = data<From>();
+    dispatch_any(dtype, [&]<class To>() {
+      To* target = result.write<To>();
+      parallel_for(size(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) target[i] = static_cast<To>(source[i]);
+      });
+    });
+  });
+  return result;
+}
+
+double dot(const Tensor& a, const Tensor& b) {
+  if (!a || !b) return 0;
+  require_same("dot", a, b);
+  return dispatch_float(a.dtype(), "dot", [&]<class T>() {
+    const T* x = a.data<T>();
+    const T* y = b.data<T>();
+    double sum = 0;
+    for (std::int64_t i = 0; i < a.size(); ++i) sum += double(x[i]) * double(y[i]);
+    return sum;
+  });
+}
+
+double frobenius_norm(const Tensor& a) { return std::sqrt(dot(a, a)); }
+
+double max_abs(const Tensor& a) {
+  if (!a) return 0;
+  return dispatch_float(a.dtype(), "max_abs", [&]<class T>() {
+    double largest = 0;
+    for (const T value : a.values<T>()) {
+      const double magnitude = std::abs(double(value));
+      if (!(magnitude <= largest)) largest = magnitude;  // a NaN is kept
+    }
+    return largest;
+  });
+}
+
+double max_abs_diff(const Tensor& a, const Tensor& b) {
+  require_same("max_abs_diff", a, b);
+  Tensor difference = a.clone();
+  add_in_place(difference, b, -1);
+  return max_abs(difference);
+}
+
+bool all_finite(const Tensor& a) {
+  if (!a) return true;
+  return dispatch_float(a.dtype(), "all_finite", [&]<class T>() {
+    const std::span<const T> values = a.values<T>();
+    return std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); });
+  });
+}
+
+void add_in_place(Tensor& y, const Tensor& x, double alpha) {
+  require_same("add_in_place", y, x);
+  dispatch_float(y.dtype(), "add_in_place", [&]<class T>() {
+    T* target = y.write<T>();
+    const T* source = x.data<T>();
+    const T factor = static_cast<T>(alpha);
+    parallel_for(y.size(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) target[i] += factor * source[i];
+    });
+  });
+}
+
+void require_same(std::string_view op, const Tensor& a, const Tensor& b) {
+  require<ShapeError>(a.shape() == b.shape(), op, ": expected equal shapes, got ", a.shape(),
+                      " and ", b.shape());
+  require<ShapeError>(a.dtype() == b.dtype(), op, ": expected equal element types, got ", a.dtype(),
+                      " and ", b.dtype());
+}
+
+}  // namespace isotape

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace isotape {
+
+/// The one thread knob: our own loops, oneDNN and OpenBLAS all follow it. One OpenMP runtime serves
+/// the three; see README, "Decisions".
+/// @param n  number of threads, >= 1
+void set_num_threads(int n);
+int num_threads();
+
+/// Calls f(begin, end) for disjoint ranges that cover 0..n-1, in parallel where n exceeds `grain`
+/// (the smallest range worth a thread). Ranges depend on n, grain and num_threads() only. A body
+/// that throws ends the loop, and the first exception is rethrown. Nested calls run serially.
+void parallel_for(std::int64_t n, std::int64_t grain,
+                  const std::function<void(std::int64_t, std::int64_t)>& f);
+
+/// Calls f(i) for i = 0..n-1, each handed to the next free thread, one thread per job: for lists of
+/// jobs of unequal cost, largest first.
+void parallel_jobs(std::int64_t n, const std::function<void(std::int64_t)>& f);
+
+}  // namespace isotape
