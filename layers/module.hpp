@@ -1,0 +1,96 @@
+#pragma once
+
+#include <iosfwd>
+#include <isotape/layers/parameter.hpp>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace isotape {
+
+class Weight;
+
+/// A proved upper bound of an operator norm in l2, and the rule that proves it.
+struct Bound {
+  double value = 1;
+  std::string rule;
+};
+
+/// Where the norm is kept exactly, in exact arithmetic: of activations (forward: J^T J = I), of
+/// gradients (backward: J J^T = I), of both, or of neither.
+enum class NormPreservation { none, forward, backward, both };
+/// Of a composition: what both parts keep.
+NormPreservation operator&(NormPreservation a, NormPreservation b);
+std::ostream& operator<<(std::ostream& os, NormPreservation kept);
+
+/// How far a layer is from its own constraint, in words that can be printed.
+struct Residual {
+  double value = 0;
+  std::string reason;
+};
+
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+struct NamedWeight {
+  std::string name;
+  Weight* weight;
+};
+
+/// A map with named parameters. Shapes are those of one sample, without the batch axis. Every layer
+/// is a final class; a variation is a member.
+class Module {
+ public:
+  virtual ~Module() = default;
+
+  /// y = f(x) for a batch x. While a Tape records, with weights made for this recording; else with
+  /// the folded weights, thread-safe.
+  virtual Var forward(const Var& x) const = 0;
+  /// Shape of f(x) for one sample. @throws ShapeError if the layer does not accept the input
+  virtual Shape output_shape(const Shape& input) const = 0;
+
+  /// "Linear", "MaxMin": the name of the type.
+  virtual std::string kind() const = 0;
+  /// One line: kind, extents, options.
+  virtual std::string describe() const = 0;
+
+  /// Proved upper bound of the Lipschitz constant in l2 for the folded weights, for any input size.
+  virtual Bound lipschitz_bound() const = 0;
+  virtual NormPreservation gnp() const = 0;
+  /// Defect of the layer's own constraint.
+  virtual Residual residual() const { return {0, "no constraint"}; }
+  /// A plain layer with equal outputs: constraints folded into free weights, of the given type.
+  virtual std::unique_ptr<Module> materialize(DType dtype) const = 0;
+
+  /// Appends this module's parts under `prefix` ("" or "conv1.").
+  virtual void collect(const std::string& /*prefix*/, ParameterList& /*parameters*/) {}
+  virtual void collect(const std::string& /*prefix*/, BufferList& /*buffers*/) {}
+  virtual void collect(const std::string& /*prefix*/, std::vector<NamedWeight>& /*weights*/) {}
+  /// Appends the folded weights as files hold them: "conv1.weight", [O, I, h, w].
+  virtual void collect_folded(const std::string& /*prefix*/, std::vector<NamedTensor>&) const {}
+
+  ParameterList parameters();
+  BufferList buffers();
+  std::vector<NamedWeight> weights();
+  std::vector<NamedTensor> folded_weights() const;
+
+  /// Makes the weights of all layers for the active recording in one list of independent jobs, or,
+  /// when nothing records, folds them for inference.
+  /// @throws NumericError  naming the layer whose raw weight cannot be orthogonalized
+  void prepare();
+
+ protected:
+  Module() = default;
+  Module(const Module&) = default;
+  Module(Module&&) = default;
+  Module& operator=(const Module&) = default;
+  Module& operator=(Module&&) = default;
+};
+
+/// Number of entries of the trainable parameters.
+std::int64_t parameter_count(const ParameterList& parameters);
+
+}  // namespace isotape
