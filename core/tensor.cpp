@@ -66,6 +66,19 @@ void Tensor::check_dtype(DType requested) const {
                       ", got ", dtype_);
 }
 
+std::span<const std::byte> Tensor::bytes() const {
+  if (!storage_) return {};
+  const std::size_t item_size = size_of(dtype_);
+  return {storage_.data() + offset_ * item_size, size() * item_size};
+}
+
+std::span<std::byte> Tensor::write_bytes() {
+  if (!storage_) return {};
+  storage_.advance_version();
+  const std::size_t item_size = size_of(dtype_);
+  return {storage_.data() + offset_ * item_size, size() * item_size};
+}
+
 double Tensor::at(std::int64_t index) const {
   require<ShapeError>(0 <= index && index < size(), "tensor: expected an index below ", size(),
                       ", got ", index);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <isotape/core/dtype.hpp>
@@ -56,6 +57,9 @@ class Tensor {
   std::span<const T> values() const {
     return {data<T>(), static_cast<std::size_t>(size())};
   }
+  /// The elements of whatever type, as bytes; write_bytes() advances the version as write() does.
+  std::span<const std::byte> bytes() const;
+  std::span<std::byte> write_bytes();
   /// One element of whatever type, as double, by its row-major position.
   double at(std::int64_t index) const;
   /// The single element of a tensor of size 1.
