@@ -141,7 +141,9 @@ std::complex<double> symbol_determinant(const Tensor& kernel, double row_angle,
 }  // namespace
 
 TEST_CASE("bcop_kernel: its Gram kernel is a unit impulse on the smaller side, and only there") {
-  for (const auto& [c_in, c_out] : channel_pairs) {
+  for (const Channels& channels : channel_pairs) {
+    const std::int64_t c_in = channels.in;
+    const std::int64_t c_out = channels.out;
     for (std::int64_t k = 1; k <= 5; ++k) {
       CAPTURE(c_in);
       CAPTURE(c_out);
@@ -162,7 +164,9 @@ TEST_CASE("bcop_kernel: its Gram kernel is a unit impulse on the smaller side, a
 }
 
 TEST_CASE("bcop_kernel: equals the 2 x 2 convolutions applied one after the other") {
-  for (const auto& [c_in, c_out] : channel_pairs) {
+  for (const Channels& channels : channel_pairs) {
+    const std::int64_t c_in = channels.in;
+    const std::int64_t c_out = channels.out;
     for (std::int64_t k = 2; k <= 4; ++k) {
       const Tensor orthogonal = draw(k, std::max(c_in, c_out), 19);
       Rng rng(5);
@@ -182,15 +186,16 @@ TEST_CASE("bcop_kernel: equals the 2 x 2 convolutions applied one after the othe
 }
 
 TEST_CASE("bcop_kernel: an isometry of the smaller side on images of any size") {
-  for (const auto& [h, w] : {std::pair{6, 6}, {5, 4}, {2, 2}, {1, 1}, {1, 3}}) {
-    CAPTURE(h);
-    CAPTURE(w);
-    for (const auto& [c_in, c_out] : {std::pair{2, 3}, {3, 2}, {3, 3}}) {
+  for (const Shape& image : {Shape{6, 6}, {5, 4}, {2, 2}, {1, 1}, {1, 3}}) {
+    CAPTURE(image);
+    for (const Channels& channels : {Channels{2, 3}, {3, 2}, {3, 3}}) {
+      const std::int64_t c_in = channels.in;
+      const std::int64_t c_out = channels.out;
       const Tensor kernel = bcop_kernel(draw(3, 3, 23), c_in, c_out).value();
-      const std::vector<double> sigma = circular_singular_values(kernel, h, w);
+      const std::vector<double> sigma = circular_singular_values(kernel, image[0], image[1]);
       CHECK(std::abs(sigma.front() - 1) < 1e-12);
-      CHECK(std::abs(sigma[static_cast<std::size_t>(h * w * std::min(c_in, c_out)) - 1] - 1) <
-            1e-12);
+      CHECK(std::abs(sigma[static_cast<std::size_t>(image.size() * std::min(c_in, c_out)) - 1] -
+                     1) < 1e-12);
     }
   }
 }
@@ -199,6 +204,7 @@ TEST_CASE("bcop_kernel: the determinant of its symbol winds (k-1) ceil(c/2) time
   for (const std::int64_t c : {1, 3, 4}) {
     for (std::int64_t k = 1; k <= 4; ++k) {
       const Tensor kernel = bcop_kernel(draw(k, c, 29), c, c).value();
+      const std::int64_t complement_rank = (c + 1) / 2;
       for (const bool rows : {false, true}) {
         double phase = 0;
         constexpr int samples = 200;
@@ -211,7 +217,7 @@ TEST_CASE("bcop_kernel: the determinant of its symbol winds (k-1) ceil(c/2) time
           phase += std::arg(here / before);
           before = here;
         }
-        const auto winding = static_cast<double>((k - 1) * (c - c / 2));
+        const auto winding = static_cast<double>((k - 1) * complement_rank);
         CHECK(std::abs(-phase / (2 * std::numbers::pi) - winding) < 1e-9);
       }
     }

@@ -37,7 +37,9 @@ Tensor kernel_by_definition(const Tensor& stack, std::int64_t c_in, std::int64_t
 }  // namespace
 
 TEST_CASE("bcop_kernel: equals its definition, term by term") {
-  for (const auto& [c_in, c_out] : channel_pairs) {
+  for (const Channels& channels : channel_pairs) {
+    const std::int64_t c_in = channels.in;
+    const std::int64_t c_out = channels.out;
     for (std::int64_t k = 1; k <= 5; ++k) {
       CAPTURE(c_in);
       CAPTURE(c_out);
@@ -54,7 +56,9 @@ TEST_CASE("bcop_kernel: equals its definition, term by term") {
 }
 
 TEST_CASE("bcop_kernel: vjp and jvp match finite differences") {
-  for (const auto& [c_in, c_out] : channel_pairs) {
+  for (const Channels& channels : channel_pairs) {
+    const std::int64_t c_in = channels.in;
+    const std::int64_t c_out = channels.out;
     for (std::int64_t k = 1; k <= 5; ++k) {
       CAPTURE(c_in);
       CAPTURE(c_out);
@@ -63,10 +67,9 @@ TEST_CASE("bcop_kernel: vjp and jvp match finite differences") {
       Rng rng(3);
       const std::int64_t c = std::max(c_in, c_out);
       const Tensor at = random_normal(rng, {2 * k - 1, c, c}, 0.6, DType::f64);
-      CHECK(gradcheck(
-          "bcop_kernel",
-          [c_in = c_in, c_out = c_out](const Vars& in) { return bcop_kernel(in[0], c_in, c_out); },
-          {at}, {.directions = 2, .points = 4}));
+      CHECK(gradcheck("bcop_kernel",
+                      [=](const Vars& in) { return bcop_kernel(in[0], c_in, c_out); }, {at},
+                      {.directions = 2, .points = 4}));
     }
   }
 }
@@ -90,12 +93,15 @@ TEST_CASE("bcop_kernel: the projectors are symmetric, idempotent and of rank flo
         CHECK(std::abs(p.at(i * c + j) - p.at(j * c + i)) < 1e-15);
       }
     }
-    CHECK(trace == doctest::Approx(static_cast<double>(c / 2)).epsilon(1e-13));
+    const std::int64_t rank = c / 2;
+    CHECK(trace == doctest::Approx(static_cast<double>(rank)).epsilon(1e-13));
   }
 }
 
 TEST_CASE("bcop_kernel: the taps sum to the transpose of H") {
-  for (const auto& [c_in, c_out] : channel_pairs) {
+  for (const Channels& channels : channel_pairs) {
+    const std::int64_t c_in = channels.in;
+    const std::int64_t c_out = channels.out;
     const Tensor orthogonal = draw(4, std::max(c_in, c_out), 11);
     const Tensor kernel = bcop_kernel(orthogonal, c_in, c_out).value();
     const Matrix h = matrix_of(orthogonal, 0, c_in, c_out);

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <isotape/core/random.hpp>
 #include <isotape/core/tensor.hpp>
-#include <utility>
 #include <vector>
 
 namespace isotape::reference {
@@ -13,7 +12,7 @@ namespace isotape::reference {
 using Matrix = std::vector<std::vector<double>>;
 
 inline Matrix zeros(std::int64_t m, std::int64_t n) {
-  return Matrix(static_cast<std::size_t>(m), std::vector<double>(static_cast<std::size_t>(n)));
+  return {static_cast<std::size_t>(m), std::vector<double>(static_cast<std::size_t>(n))};
 }
 
 inline Matrix product(const Matrix& a, const Matrix& b) {
@@ -120,7 +119,11 @@ inline Tensor draw(std::int64_t k, std::int64_t c, std::uint64_t seed, DType dty
   return random_orthogonal(rng, {2 * k - 1, c, c}, 1, DType::f64).to(dtype);
 }
 
-inline const std::vector<std::pair<std::int64_t, std::int64_t>> channel_pairs = {
-    {4, 4}, {3, 3}, {2, 5}, {5, 2}, {1, 4}, {4, 1}, {3, 6}, {6, 3}, {1, 1}};
+struct Channels {
+  std::int64_t in;
+  std::int64_t out;
+};
+inline const std::vector<Channels> channel_pairs = {{4, 4}, {3, 3}, {2, 5}, {5, 2}, {1, 4},
+                                                    {4, 1}, {3, 6}, {6, 3}, {1, 1}};
 
 }  // namespace isotape::reference
