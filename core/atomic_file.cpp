@@ -1,12 +1,13 @@
-#include <unistd.h>
+#include <isotape/core/atomic_file.hpp>
 
+#include <unistd.h>
 #include <atomic>
 #include <cerrno>
-#include <isotape/core/atomic_file.hpp>
-#include <isotape/core/error.hpp>
 #include <string>
 #include <system_error>
 #include <utility>
+
+#include <isotape/core/error.hpp>
 
 namespace isotape {
 namespace {

@@ -1,10 +1,11 @@
-#include <cblas.h>
-
-#include <algorithm>
 #include <isotape/core/blas.hpp>
-#include <isotape/core/error.hpp>
+
+#include <cblas.h>
+#include <algorithm>
 #include <limits>
 #include <vector>
+
+#include <isotape/core/error.hpp>
 
 // LAPACK as it stands in OpenBLAS itself; LAPACKE would bring a second BLAS into the process.
 // Arrays are column-major there: a row-major [m, n] is handed over as its transpose.

@@ -1,4 +1,5 @@
 #include <isotape/core/dtype.hpp>
+
 #include <ostream>
 
 namespace isotape {

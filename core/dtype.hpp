@@ -3,10 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
-#include <isotape/core/error.hpp>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+
+#include <isotape/core/error.hpp>
 
 namespace isotape {
 

@@ -1,11 +1,13 @@
+#include <isotape/core/gradcheck.hpp>
+
 #include <algorithm>
 #include <cmath>
-#include <isotape/core/error.hpp>
-#include <isotape/core/gradcheck.hpp>
-#include <isotape/core/random.hpp>
 #include <numeric>
 #include <optional>
 #include <ostream>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/random.hpp>
 
 namespace isotape {
 namespace {

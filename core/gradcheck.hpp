@@ -2,9 +2,10 @@
 
 #include <functional>
 #include <iosfwd>
-#include <isotape/core/tape.hpp>
 #include <string>
 #include <string_view>
+
+#include <isotape/core/tape.hpp>
 
 namespace isotape {
 

@@ -1,5 +1,6 @@
-#include <cerrno>
 #include <isotape/core/input_file.hpp>
+
+#include <cerrno>
 #include <system_error>
 
 namespace isotape {

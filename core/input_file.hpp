@@ -4,11 +4,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <isotape/core/error.hpp>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <isotape/core/error.hpp>
 
 namespace isotape {
 

@@ -1,8 +1,10 @@
+#include <isotape/core/lipcheck.hpp>
+
 #include <algorithm>
 #include <cmath>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
-#include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>
 
 namespace isotape {

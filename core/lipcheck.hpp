@@ -1,10 +1,11 @@
 #pragma once
 
 #include <functional>
-#include <isotape/core/gradcheck.hpp>
-#include <isotape/core/tape.hpp>
 #include <string_view>
 #include <vector>
+
+#include <isotape/core/gradcheck.hpp>
+#include <isotape/core/tape.hpp>
 
 namespace isotape {
 

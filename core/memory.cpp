@@ -1,8 +1,9 @@
+#include <isotape/core/memory.hpp>
+
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdlib>
-#include <isotape/core/memory.hpp>
 #include <mutex>
 #include <new>
 

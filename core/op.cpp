@@ -1,5 +1,6 @@
-#include <algorithm>
 #include <isotape/core/op.hpp>
+
+#include <algorithm>
 
 namespace isotape {
 namespace {

@@ -1,10 +1,12 @@
-#include <cmath>
-#include <isotape/core/blas.hpp>
-#include <isotape/core/error.hpp>
 #include <isotape/core/random.hpp>
+
+#include <cmath>
 #include <numbers>
 #include <numeric>
 #include <utility>
+
+#include <isotape/core/blas.hpp>
+#include <isotape/core/error.hpp>
 
 namespace isotape {
 namespace {

@@ -2,9 +2,10 @@
 
 #include <array>
 #include <cstdint>
-#include <isotape/core/tensor.hpp>
 #include <string_view>
 #include <vector>
+
+#include <isotape/core/tensor.hpp>
 
 namespace isotape {
 

@@ -1,15 +1,17 @@
+#include <isotape/core/safetensors.hpp>
+
 #include <algorithm>
 #include <bit>
-#include <isotape/core/atomic_file.hpp>
-#include <isotape/core/error.hpp>
-#include <isotape/core/input_file.hpp>
-#include <isotape/core/safetensors.hpp>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <isotape/core/atomic_file.hpp>
+#include <isotape/core/error.hpp>
+#include <isotape/core/input_file.hpp>
 
 // Layout: the header's length (8 bytes, little endian), the header (JSON), the elements. The header
 // maps a name to {"dtype", "shape", "data_offsets": [begin, end)}, counted from the header's end.

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <filesystem>
-#include <isotape/core/tensor.hpp>
 #include <map>
 #include <string>
+
+#include <isotape/core/tensor.hpp>
 
 namespace isotape {
 

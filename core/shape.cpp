@@ -1,9 +1,11 @@
+#include <isotape/core/shape.hpp>
+
 #include <algorithm>
 #include <functional>
-#include <isotape/core/error.hpp>
-#include <isotape/core/shape.hpp>
 #include <numeric>
 #include <ostream>
+
+#include <isotape/core/error.hpp>
 
 namespace isotape {
 

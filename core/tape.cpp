@@ -1,7 +1,9 @@
+#include <isotape/core/tape.hpp>
+
 #include <algorithm>
 #include <cassert>
+
 #include <isotape/core/error.hpp>
-#include <isotape/core/tape.hpp>
 
 namespace isotape {
 namespace {

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
-#include <isotape/core/op.hpp>
-#include <isotape/core/tensor.hpp>
 #include <iterator>
 #include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <isotape/core/op.hpp>
+#include <isotape/core/tensor.hpp>
 
 namespace isotape {
 

@@ -1,8 +1,10 @@
+#include <isotape/core/tensor.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+
 #include <isotape/core/error.hpp>
-#include <isotape/core/tensor.hpp>
 #include <isotape/core/threads.hpp>
 
 namespace isotape {

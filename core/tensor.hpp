@@ -3,12 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <isotape/core/dtype.hpp>
-#include <isotape/core/memory.hpp>
-#include <isotape/core/shape.hpp>
 #include <span>
 #include <string_view>
 #include <vector>
+
+#include <isotape/core/dtype.hpp>
+#include <isotape/core/memory.hpp>
+#include <isotape/core/shape.hpp>
 
 namespace isotape {
 

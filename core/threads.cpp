@@ -1,10 +1,11 @@
-#include <omp.h>
+#include <isotape/core/threads.hpp>
 
+#include <omp.h>
 #include <algorithm>
 #include <exception>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 
 namespace isotape {
 namespace {

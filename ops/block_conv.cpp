@@ -1,13 +1,15 @@
+#include <isotape/ops/block_conv.hpp>
+
 #include <algorithm>
 #include <cstdint>
+#include <utility>
+#include <vector>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
 #include <isotape/core/op.hpp>
 #include <isotape/core/tensor.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/block_conv.hpp>
-#include <utility>
-#include <vector>
 
 namespace isotape {
 namespace {

@@ -1,7 +1,9 @@
+#include <isotape/ops/broadcast.hpp>
+
 #include <algorithm>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/broadcast.hpp>
 
 namespace isotape {
 namespace {

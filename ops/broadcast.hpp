@@ -1,7 +1,8 @@
 #pragma once
 
-#include <isotape/core/tensor.hpp>
 #include <string_view>
+
+#include <isotape/core/tensor.hpp>
 
 namespace isotape {
 

@@ -1,8 +1,10 @@
+#include <isotape/ops/elementwise.hpp>
+
 #include <algorithm>
 #include <cmath>
+
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/broadcast.hpp>
-#include <isotape/ops/elementwise.hpp>
 
 namespace isotape {
 namespace {

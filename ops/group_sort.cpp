@@ -1,9 +1,11 @@
+#include <isotape/ops/group_sort.hpp>
+
 #include <algorithm>
 #include <cmath>
+#include <vector>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/group_sort.hpp>
-#include <vector>
 
 namespace isotape {
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <isotape/core/tape.hpp>
 
 namespace isotape {

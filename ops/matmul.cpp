@@ -1,9 +1,11 @@
+#include <isotape/ops/matmul.hpp>
+
 #include <algorithm>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/broadcast.hpp>
-#include <isotape/ops/matmul.hpp>
 
 namespace isotape {
 namespace {

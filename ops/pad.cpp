@@ -1,8 +1,10 @@
+#include <isotape/ops/pad.hpp>
+
 #include <algorithm>
+#include <ostream>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/pad.hpp>
-#include <ostream>
 
 namespace isotape {
 namespace {

@@ -1,8 +1,10 @@
+#include <isotape/ops/pixel_shuffle.hpp>
+
 #include <algorithm>
+#include <ostream>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/pixel_shuffle.hpp>
-#include <ostream>
 
 namespace isotape {
 namespace {

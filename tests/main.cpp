@@ -8,14 +8,14 @@
 
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
-#include <isotape/core/op.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <isotape/core/op.hpp>
 
 namespace {
 

@@ -1,5 +1,6 @@
 // A program of somebody else, built on isotape in both ways that tests/consumer/ tries.
 #include <iostream>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>

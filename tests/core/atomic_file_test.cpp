@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
-
 #include <csignal>
-#include <isotape/core/atomic_file.hpp>
-#include <isotape/core/error.hpp>
 #include <string>
 #include <support/scratch_folder.hpp>
+
+#include <isotape/core/atomic_file.hpp>
+#include <isotape/core/error.hpp>
 
 using namespace isotape;
 

@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
-
 #include <array>
-#include <isotape/core/input_file.hpp>
 #include <support/scratch_folder.hpp>
+
+#include <isotape/core/input_file.hpp>
 
 using namespace isotape;
 

@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
-#include <isotape/core/random.hpp>
-#include <isotape/core/safetensors.hpp>
 #include <string>
 #include <support/scratch_folder.hpp>
+
+#include <isotape/core/random.hpp>
+#include <isotape/core/safetensors.hpp>
 
 using namespace isotape;
 

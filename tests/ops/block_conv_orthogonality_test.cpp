@@ -1,11 +1,10 @@
 #include <doctest/doctest.h>
-
 #include <cmath>
 #include <complex>
-#include <isotape/core/lipcheck.hpp>
-#include <isotape/ops/block_conv.hpp>
 #include <numbers>
 
+#include <isotape/core/lipcheck.hpp>
+#include <isotape/ops/block_conv.hpp>
 #include "block_matrix.hpp"
 
 using namespace isotape;

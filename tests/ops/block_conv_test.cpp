@@ -4,7 +4,6 @@
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/block_conv.hpp>
-
 #include "block_matrix.hpp"
 
 using namespace isotape;

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
+
 #include <isotape/core/random.hpp>
 #include <isotape/core/tensor.hpp>
-#include <vector>
 
 namespace isotape::reference {
 

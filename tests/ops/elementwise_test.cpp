@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
-
 #include <cmath>
+#include <limits>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/core/lipcheck.hpp>
@@ -8,7 +9,6 @@
 #include <isotape/core/random.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/elementwise.hpp>
-#include <limits>
 
 using namespace isotape;
 

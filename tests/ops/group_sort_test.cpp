@@ -1,12 +1,12 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/group_sort.hpp>
-#include <limits>
 
 using namespace isotape;
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <unistd.h>
-
 #include <atomic>
 #include <filesystem>
 #include <fstream>
