@@ -1,11 +1,12 @@
 #pragma once
 
 #include <iosfwd>
-#include <isotape/layers/parameter.hpp>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <isotape/layers/parameter.hpp>
 
 namespace isotape {
 

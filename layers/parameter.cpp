@@ -7,6 +7,8 @@ thread_local int constant_parameters = 0;
 
 }  // namespace
 
+Shape matrix_shape(const Shape& raw) { return raw.rank() == 4 ? Shape{raw[0], raw.inner(0)} : raw; }
+
 ConstantParameters::ConstantParameters() { ++constant_parameters; }
 
 ConstantParameters::~ConstantParameters() { --constant_parameters; }

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <isotape/core/tape.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <isotape/core/tape.hpp>
 
 namespace isotape {
 
@@ -13,6 +14,10 @@ namespace isotape {
 struct Stiefel {
   double scale = 1;
 };
+
+/// How a raw tensor is read as matrices: [m, n] and a list [b, m, n] as they are, a kernel
+/// [O, h, w, I] as [O, h w I].
+Shape matrix_shape(const Shape& raw);
 
 /// A trainable raw tensor: what the optimizer updates. A layer multiplies by its weight, which a
 /// parametrization makes of the raw tensor; for a bias the two are the same.
@@ -40,7 +45,6 @@ class Parameter {
   bool trainable = true;            ///< false: frozen
   bool decays = true;               ///< whether weight decay applies unless asked by name
   std::optional<Stiefel> manifold;  ///< set in retracted training
-  bool kernel = false;              ///< [O, h, w, I] here, [O, I, h, w] in files
 
  private:
   Tensor value_;

@@ -1,0 +1,54 @@
+#include <isotape/layers/activation.hpp>
+
+#include <isotape/core/error.hpp>
+#include <isotape/ops/elementwise.hpp>
+
+namespace isotape {
+namespace {
+
+void check_channels(const char* op, const Shape& input, int size) {
+  require<ShapeError>(input.rank() >= 1 && input[-1] % size == 0, op,
+                      ": expected channels in groups of ", size, ", got input ", input);
+}
+
+const char* name(Pairing pairing) { return pairing == Pairing::split ? "split" : "adjacent"; }
+
+}  // namespace
+
+Shape MaxMin::output_shape(const Shape& input) const {
+  check_channels("max_min", input, 2);
+  return input;
+}
+
+std::string MaxMin::describe() const { return message("MaxMin, ", name(pairing_), " pairs"); }
+
+std::unique_ptr<Module> MaxMin::materialize(DType) const {
+  return std::make_unique<MaxMin>(pairing_);
+}
+
+GroupSort::GroupSort(int size, Pairing pairing) : size_(size), pairing_(pairing) {
+  require<ValueError>(size >= 1, "group_sort: expected a group size >= 1, got ", size);
+}
+
+Shape GroupSort::output_shape(const Shape& input) const {
+  check_channels("group_sort", input, size_);
+  return input;
+}
+
+std::string GroupSort::describe() const {
+  return message("GroupSort ", size_, ", ", name(pairing_), " groups");
+}
+
+std::unique_ptr<Module> GroupSort::materialize(DType) const {
+  return std::make_unique<GroupSort>(size_, pairing_);
+}
+
+Var Abs::forward(const Var& x) const { return abs(x); }
+
+std::unique_ptr<Module> Abs::materialize(DType) const { return std::make_unique<Abs>(); }
+
+Var ReLU::forward(const Var& x) const { return relu(x); }
+
+std::unique_ptr<Module> ReLU::materialize(DType) const { return std::make_unique<ReLU>(); }
+
+}  // namespace isotape

@@ -1,0 +1,136 @@
+#include <isotape/layers/bcop.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include <isotape/core/error.hpp>
+#include <isotape/layers/conv2d.hpp>
+#include <isotape/layers/spectrum.hpp>
+#include <isotape/ops/block_conv.hpp>
+#include <isotape/ops/conv2d.hpp>
+#include <isotape/ops/pixel_shuffle.hpp>
+#include <isotape/ops/reshape.hpp>
+
+namespace isotape {
+namespace {
+
+void check_extents(std::int64_t c_in, std::int64_t c_out, int k, int stride) {
+  require<ValueError>(c_in >= 1 && c_out >= 1 && k >= 1,
+                      "bcop: expected channels and kernel >= 1, got ", c_in, " -> ", c_out,
+                      ", kernel ", k);
+  require<ValueError>(stride >= 1 && k % stride == 0,
+                      "bcop: expected a stride that divides the kernel ", k, ", got ", stride);
+}
+
+}  // namespace
+
+BcopConv2d::BcopConv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Rng& rng,
+                       BcopOptions options)
+    : c_in_((check_extents(c_in, c_out, kernel, options.stride), c_in)),
+      c_out_(options.doubled ? 2 * std::max(c_in * options.stride * options.stride, c_out) : c_out),
+      k_(kernel / options.stride),
+      options_(options),
+      unshuffled_(c_in * options.stride * options.stride),
+      weight_({2 * (k_ - 1) + 1, std::max(unshuffled_, c_out_), std::max(unshuffled_, c_out_)},
+              options.orthogonalization, rng) {
+  weight_.raw.trainable = !options.frozen;
+  if (options.bias) {
+    const double limit = 1 / std::sqrt(static_cast<double>(c_out_));
+    bias_ = Parameter(random_uniform(rng, {c_out_}, -limit, limit));
+    bias_.trainable = !options.frozen;
+  }
+}
+
+Var BcopConv2d::kernel() const {
+  if (!weight_.raw.is_recorded()) return folded_kernel();
+  Tape& tape = *Tape::active();
+  Var kernel = tape.recall(&folded_, weight_.raw.version());
+  if (!kernel) {
+    kernel = bcop_kernel(weight_.var(), unshuffled_, c_out_);
+    tape.remember(&folded_, weight_.raw.version(), kernel);
+  }
+  return kernel;
+}
+
+Tensor BcopConv2d::folded_kernel() const {
+  return folded_.get(weight_.raw.version(), [this] {
+    const Paused paused;
+    return bcop_kernel(weight_.folded_f64(), unshuffled_, c_out_)
+        .value()
+        .to(weight_.raw.value().dtype());
+  });
+}
+
+Var BcopConv2d::forward(const Var& x) const {
+  const Var unshuffled = options_.stride == 1 ? x : pixel_unshuffle(x, options_.stride);
+  const int before = k_ / 2;
+  const int after = (k_ - 1) / 2;
+  const Var padded =
+      k_ == 1 ? unshuffled : pad(unshuffled, {before, after, before, after}, PadMode::circular);
+  return conv2d(padded, kernel(), bias_ ? bias_.var() : Var());
+}
+
+Shape BcopConv2d::output_shape(const Shape& input) const {
+  const int s = options_.stride;
+  require<ShapeError>(input.rank() == 3 && input[2] == c_in_, "bcop: expected input [H, W, ", c_in_,
+                      "], got ", input);
+  require<ShapeError>(input[0] % s == 0 && input[1] % s == 0,
+                      "bcop: expected an image whose sides are multiples of the stride ", s,
+                      ", got ", input);
+  require<ShapeError>(input[0] / s >= k_ / 2 && input[1] / s >= k_ / 2 && input[0] > 0,
+                      "bcop: expected sides of at least ", s * (k_ / 2), " to wrap, got ", input);
+  return {input[0] / s, input[1] / s, c_out_};
+}
+
+std::string BcopConv2d::describe() const {
+  return message("BcopConv2d ", c_in_, " -> ", c_out_, ", kernel ", k_ * options_.stride,
+                 ", stride ", options_.stride, options_.frozen ? ", frozen" : "",
+                 options_.doubled ? ", doubled" : "", ", circular padding");
+}
+
+Bound BcopConv2d::lipschitz_bound() const {
+  return {conv_norm_bound(folded_kernel()),
+          "least of the proved norms of the kernel's Gram kernel, any image size"};
+}
+
+NormPreservation BcopConv2d::gnp() const {
+  if (unshuffled_ == c_out_) return NormPreservation::both;
+  return c_out_ < unshuffled_ ? NormPreservation::backward : NormPreservation::forward;
+}
+
+Residual BcopConv2d::residual() const {
+  return {gram_residual(folded_kernel()), "max |Gram kernel - identity|, smaller side"};
+}
+
+std::unique_ptr<Module> BcopConv2d::materialize(DType dtype) const {
+  // The unshuffled channel c s^2 + dy s + dx of tap (a, b) is channel c of tap (a s + dy, b s +
+  // dx).
+  const int s = options_.stride;
+  const Tensor kernel = folded_kernel().to(dtype);
+  const Var taps = reshape(kernel, {c_out_ * k_, k_, c_in_, s, s});
+  const Var split = reshape(permute(taps, {0, 3, 1, 4, 2}), {c_out_, k_ * s, k_ * s, c_in_});
+  const int before = s * (k_ / 2);
+  const int after = s * ((k_ - 1) / 2);
+  return std::make_unique<Conv2d>(
+      split.value(), bias_.value().to(dtype),
+      Conv2dLayerOptions{.stride = s, .padding = Padding{before, after, before, after}});
+}
+
+void BcopConv2d::collect(const std::string& prefix, ParameterList& parameters) {
+  parameters.push_back({prefix + "raw", &weight_.raw});
+  if (bias_) parameters.push_back({prefix + "bias", &bias_});
+}
+
+void BcopConv2d::collect(const std::string& prefix, BufferList& buffers) {
+  weight_.collect(prefix, buffers);
+}
+
+void BcopConv2d::collect(const std::string& prefix, std::vector<NamedWeight>& weights) {
+  weights.push_back({prefix.substr(0, prefix.find_last_of('.')), &weight_});
+}
+
+void BcopConv2d::collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const {
+  folded.push_back({prefix + "weight", permute(folded_kernel(), {0, 3, 1, 2}).value()});
+}
+
+}  // namespace isotape

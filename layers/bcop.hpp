@@ -1,0 +1,62 @@
+#pragma once
+
+#include <isotape/layers/weight.hpp>
+
+namespace isotape {
+
+struct BcopOptions {
+  int stride = 1;       ///< by pixel unshuffle; must divide the kernel and the image
+  bool frozen = false;  ///< raw matrices and bias keep their initial values [Li 2019, "BCOP-Fixed"]
+  /// Builds the convolution on 2 max(c_in stride^2, c_out) channels, all of them its output. The
+  /// projectors of rank c/2 on c channels then include every BCOP convolution of half as many
+  /// channels, whatever the ranks of its projectors: the remedy for the many connected components
+  /// of the orthogonal convolutions [Li 2019, theorem 2].
+  bool doubled = false;
+  bool bias = true;
+  Bjorck orthogonalization = {};
+};
+
+/// Orthogonal 2-D convolution under circular padding: block convolution of an orthogonal matrix H
+/// with 2 (k - 1) projectors P_i, Q_i, each from the polar factor of a raw c x c matrix [Li 2019].
+///
+/// With stride s it is a pixel unshuffle by s followed by a stride-1 convolution of kernel k/s on
+/// c_in s^2 channels; raw is [2(k/s - 1) + 1, c, c], H, P1, Q1, ..., c = max(c_in s^2, c_out). The
+/// reference's mask of columns, kernel orientation and padding (k/2 before, (k-1)/2 after).
+///
+/// Lipschitz: 1 in l2; GNP: both for c_in s^2 = c_out, forward below, backward above [Li 2019].
+class BcopConv2d final : public Module {
+ public:
+  /// @throws ValueError  if an extent is not positive or stride does not divide kernel
+  BcopConv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Rng& rng, BcopOptions options = {});
+
+  Var forward(const Var& x) const override;
+  Shape output_shape(const Shape& input) const override;
+  std::string kind() const override { return "BcopConv2d"; }
+  std::string describe() const override;
+  Bound lipschitz_bound() const override;
+  NormPreservation gnp() const override;
+  Residual residual() const override;
+  std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect(const std::string& prefix, ParameterList& parameters) override;
+  void collect(const std::string& prefix, BufferList& buffers) override;
+  void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
+  void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
+
+  int stride() const { return options_.stride; }
+  /// The kernel of the stride-1 convolution after the unshuffle, [O, k/s, k/s, c_in s^2], folded.
+  Tensor folded_kernel() const;
+  /// The kernel of the active recording (as trained with), or the folded one.
+  Var kernel() const;
+
+ private:
+  std::int64_t c_in_;
+  std::int64_t c_out_;
+  int k_;
+  BcopOptions options_;
+  std::int64_t unshuffled_;  // c_in stride^2
+  mutable Weight weight_;
+  mutable Parameter bias_;
+  VersionCache folded_;
+};
+
+}  // namespace isotape

@@ -1,0 +1,128 @@
+#include <isotape/layers/conv2d.hpp>
+
+#include <cmath>
+
+#include <isotape/core/error.hpp>
+#include <isotape/layers/spectrum.hpp>
+#include <isotape/ops/conv2d.hpp>
+#include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/reshape.hpp>
+
+namespace isotape {
+namespace {
+
+Padding same_padding(int k, int dilation) {
+  const int total = dilation * (k - 1);
+  const int before = dilation * (k / 2);
+  return {before, total - before, before, total - before};
+}
+
+void check_extents(std::int64_t c_in, std::int64_t c_out, int k, const Conv2dLayerOptions& o) {
+  require<ValueError>(c_in >= 1 && c_out >= 1 && k >= 1,
+                      "conv2d: expected channels and kernel >= 1, got ", c_in, " -> ", c_out,
+                      ", kernel ", k);
+  require<ValueError>(o.stride >= 1 && o.dilation >= 1 && o.groups >= 1,
+                      "conv2d: expected stride, dilation and groups >= 1, got ", o.stride, ", ",
+                      o.dilation, " and ", o.groups);
+  require<ValueError>(c_in % o.groups == 0 && c_out % o.groups == 0,
+                      "conv2d: expected groups that divide the channels ", c_in, " -> ", c_out,
+                      ", got ", o.groups);
+}
+
+}  // namespace
+
+Conv2d::Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Parametrization parametrization,
+               Rng& rng, Conv2dLayerOptions options)
+    : c_in_(c_in),
+      c_out_(c_out),
+      k_(kernel),
+      options_((check_extents(c_in, c_out, kernel, options), options)),
+      padding_(options.padding.value_or(same_padding(kernel, options.dilation))),
+      weight_({c_out, kernel, kernel, c_in / options.groups}, std::move(parametrization), rng) {
+  if (options.bias) {
+    const double limit = 1 / std::sqrt(static_cast<double>(weight_.raw.value().shape().inner(0)));
+    bias_ = Parameter(random_uniform(rng, {c_out}, -limit, limit));
+  }
+}
+
+Conv2d::Conv2d(Tensor kernel, Tensor bias, Conv2dLayerOptions options)
+    : c_in_(kernel.dim(3) * options.groups),
+      c_out_(kernel.dim(0)),
+      k_(static_cast<int>(kernel.dim(1))),
+      options_((check_extents(c_in_, c_out_, k_, options), options)),
+      padding_(options.padding.value_or(same_padding(k_, options.dilation))),
+      weight_(std::move(kernel)),
+      bias_(std::move(bias)) {
+  options_.bias = static_cast<bool>(bias_);
+}
+
+double Conv2d::divisor() const {
+  if (std::holds_alternative<Unconstrained>(weight_.parametrization())) return 1;
+  return static_cast<double>((k_ + options_.stride - 1) / options_.stride);
+}
+
+Var Conv2d::kernel() const {
+  const Var weight = weight_.var();
+  return divisor() == 1 ? weight : scale(weight, 1 / divisor());
+}
+
+Tensor Conv2d::folded_kernel() const {
+  const Tensor weight = weight_.folded();
+  return divisor() == 1 ? weight : scale(weight, 1 / divisor()).value();
+}
+
+Var Conv2d::forward(const Var& x) const {
+  return conv2d(
+      pad(x, padding_, options_.padding_mode), kernel(), bias_ ? bias_.var() : Var(),
+      {.stride = options_.stride, .groups = options_.groups, .dilation = options_.dilation});
+}
+
+Shape Conv2d::output_shape(const Shape& input) const {
+  require<ShapeError>(input.rank() == 3 && input[2] == c_in_, "conv2d: expected input [H, W, ",
+                      c_in_, "], got ", input);
+  const int reach = options_.dilation * (k_ - 1) + 1;
+  const std::int64_t height = input[0] + padding_.top + padding_.bottom - reach;
+  const std::int64_t width = input[1] + padding_.left + padding_.right - reach;
+  require<ShapeError>(height >= 0 && width >= 0, "conv2d: expected a padded image of at least ",
+                      reach, " x ", reach, ", got input ", input);
+  return {height / options_.stride + 1, width / options_.stride + 1, c_out_};
+}
+
+std::string Conv2d::describe() const {
+  return message("Conv2d ", c_in_, " -> ", c_out_, ", kernel ", k_, ", stride ", options_.stride,
+                 options_.groups > 1 ? message(", groups ", options_.groups) : "",
+                 options_.dilation > 1 ? message(", dilation ", options_.dilation) : "", ", ",
+                 options_.padding_mode == PadMode::circular ? "circular" : "zero", " padding (",
+                 name(weight_.parametrization()), ")");
+}
+
+Bound Conv2d::lipschitz_bound() const {
+  const int s = options_.dilation == 1 ? options_.stride : 1;
+  return {conv_norm_bound(folded_kernel(), s, options_.groups),
+          "least of the proved norms of the kernel's Gram kernel, any image size"};
+}
+
+std::unique_ptr<Module> Conv2d::materialize(DType dtype) const {
+  Conv2dLayerOptions options = options_;
+  options.padding = padding_;
+  return std::make_unique<Conv2d>(folded_kernel().to(dtype), bias_.value().to(dtype), options);
+}
+
+void Conv2d::collect(const std::string& prefix, ParameterList& parameters) {
+  parameters.push_back({prefix + "raw", &weight_.raw});
+  if (bias_) parameters.push_back({prefix + "bias", &bias_});
+}
+
+void Conv2d::collect(const std::string& prefix, BufferList& buffers) {
+  weight_.collect(prefix, buffers);
+}
+
+void Conv2d::collect(const std::string& prefix, std::vector<NamedWeight>& weights) {
+  weights.push_back({prefix.substr(0, prefix.find_last_of('.')), &weight_});
+}
+
+void Conv2d::collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const {
+  folded.push_back({prefix + "weight", permute(folded_kernel(), {0, 3, 1, 2}).value()});
+}
+
+}  // namespace isotape

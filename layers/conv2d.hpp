@@ -1,0 +1,67 @@
+#pragma once
+
+#include <optional>
+
+#include <isotape/layers/weight.hpp>
+#include <isotape/ops/pad.hpp>
+
+namespace isotape {
+
+struct Conv2dLayerOptions {
+  int stride = 1;
+  int groups = 1;
+  int dilation = 1;
+  PadMode padding_mode = PadMode::circular;
+  /// Pixels added before and after; unset: as many as keep the size at stride 1, one more in front
+  /// where the kernel is even.
+  std::optional<Padding> padding = std::nullopt;
+  bool bias = true;
+};
+
+/// 2-D convolution (cross-correlation) whose kernel, reshaped to the matrix [O, I/groups k k], is
+/// under a parametrization and then divided by ceil(k / stride): a pixel meets at most
+/// ceil(k / stride)^2 patches, so a matrix of norm 1 then gives an operator of norm at most 1. With
+/// bjorck this is the reshaped-kernel orthogonalization RKO [Li 2019]. A free kernel is not
+/// divided.
+///
+/// Lipschitz: bounded from the kernel itself, for circular and zero padding and any image size.
+/// GNP: no guarantee (RKO keeps norms exactly only where O >= I k k).
+class Conv2d final : public Module {
+ public:
+  /// @throws ValueError  if an extent is not positive or groups do not divide the channels
+  Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Parametrization parametrization,
+         Rng& rng, Conv2dLayerOptions options = {});
+
+  /// A free convolution with the given kernel [O, k, k, I/groups] and bias [O] (or none).
+  Conv2d(Tensor kernel, Tensor bias, Conv2dLayerOptions options);
+
+  Var forward(const Var& x) const override;
+  Shape output_shape(const Shape& input) const override;
+  std::string kind() const override { return "Conv2d"; }
+  std::string describe() const override;
+  Bound lipschitz_bound() const override;
+  NormPreservation gnp() const override { return NormPreservation::none; }
+  Residual residual() const override { return weight_.residual(); }
+  std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect(const std::string& prefix, ParameterList& parameters) override;
+  void collect(const std::string& prefix, BufferList& buffers) override;
+  void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
+  void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
+
+  /// The kernel in use, [O, k, k, I/groups], folded.
+  Tensor folded_kernel() const;
+
+ private:
+  void check() const;
+  Var kernel() const;
+  double divisor() const;
+  std::int64_t c_in_;
+  std::int64_t c_out_;
+  int k_;
+  Conv2dLayerOptions options_;
+  Padding padding_;
+  mutable Weight weight_;
+  mutable Parameter bias_;
+};
+
+}  // namespace isotape

@@ -1,0 +1,73 @@
+#include <isotape/layers/linear.hpp>
+
+#include <cmath>
+
+#include <isotape/core/error.hpp>
+#include <isotape/ops/matmul.hpp>
+#include <isotape/ops/spectral.hpp>
+
+namespace isotape {
+
+Linear::Linear(std::int64_t in, std::int64_t out, Parametrization parametrization, Rng& rng,
+               bool with_bias)
+    : in_(in),
+      out_(out),
+      weight_((require<ValueError>(in >= 1 && out >= 1, "linear: expected extents >= 1, got ", in,
+                                   " -> ", out),
+               Shape{out, in}),
+              std::move(parametrization), rng) {
+  if (with_bias) {
+    const double limit = 1 / std::sqrt(static_cast<double>(in));
+    bias_ = Parameter(random_uniform(rng, {out}, -limit, limit));
+  }
+}
+
+Var Linear::forward(const Var& x) const {
+  return affine(x, weight_.var(), bias_ ? bias_.var() : Var());
+}
+
+Shape Linear::output_shape(const Shape& input) const {
+  require<ShapeError>(input == Shape{in_}, "linear: expected input [", in_, "], got ", input);
+  return {out_};
+}
+
+std::string Linear::describe() const {
+  return message("Linear ", in_, " -> ", out_, " (", name(weight_.parametrization()), ")");
+}
+
+Bound Linear::lipschitz_bound() const {
+  return {spectral_norm_bound(weight_.folded()), "least of the proved norms of W^T W"};
+}
+
+NormPreservation Linear::gnp() const {
+  if (!weight_.is_orthogonal()) return NormPreservation::none;
+  if (in_ == out_) return NormPreservation::both;
+  return out_ < in_ ? NormPreservation::backward : NormPreservation::forward;
+}
+
+std::unique_ptr<Module> Linear::materialize(DType dtype) const {
+  Rng unused;
+  auto plain = std::make_unique<Linear>(in_, out_, Unconstrained{}, unused, bool(bias_));
+  plain->weight_.raw = Parameter(weight_.folded().to(dtype));
+  if (bias_) plain->bias_ = Parameter(bias_.value().to(dtype));
+  return plain;
+}
+
+void Linear::collect(const std::string& prefix, ParameterList& parameters) {
+  parameters.push_back({prefix + "raw", &weight_.raw});
+  if (bias_) parameters.push_back({prefix + "bias", &bias_});
+}
+
+void Linear::collect(const std::string& prefix, BufferList& buffers) {
+  weight_.collect(prefix, buffers);
+}
+
+void Linear::collect(const std::string& prefix, std::vector<NamedWeight>& weights) {
+  weights.push_back({prefix.substr(0, prefix.find_last_of('.')), &weight_});
+}
+
+void Linear::collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const {
+  folded.push_back({prefix + "weight", weight_.folded()});
+}
+
+}  // namespace isotape

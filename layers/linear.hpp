@@ -1,0 +1,41 @@
+#pragma once
+
+#include <isotape/layers/weight.hpp>
+
+namespace isotape {
+
+/// y = x W^T + b with W [out, in] under a parametrization. The bias starts uniform in +-1/sqrt(in).
+///
+/// Lipschitz: sigma_max(W) in l2; 1 for bjorck and cayley. GNP: both for square W, backward for
+/// out < in, forward for out > in [Anil 2019].
+class Linear final : public Module {
+ public:
+  /// @param in, out          extents, >= 1
+  /// @param parametrization  Bjorck{}, Cayley{}, SpectralNorm{} or Unconstrained{}
+  /// @throws ValueError      if an extent is not positive
+  Linear(std::int64_t in, std::int64_t out, Parametrization parametrization, Rng& rng,
+         bool with_bias = true);
+
+  Var forward(const Var& x) const override;
+  Shape output_shape(const Shape& input) const override;
+  std::string kind() const override { return "Linear"; }
+  std::string describe() const override;
+  Bound lipschitz_bound() const override;
+  NormPreservation gnp() const override;
+  Residual residual() const override { return weight_.residual(); }
+  std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect(const std::string& prefix, ParameterList& parameters) override;
+  void collect(const std::string& prefix, BufferList& buffers) override;
+  void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
+  void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
+
+  const Weight& weight() const { return weight_; }
+
+ private:
+  std::int64_t in_;
+  std::int64_t out_;
+  mutable Weight weight_;  // forward remembers the weight on the tape and leaves its value alone
+  mutable Parameter bias_;
+};
+
+}  // namespace isotape

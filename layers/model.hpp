@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <isotape/core/random.hpp>
+#include <isotape/layers/model_spec.hpp>
+#include <isotape/layers/sequential.hpp>
+
+namespace isotape {
+
+/// A network built for a data set: its layers, and what it expects and returns.
+struct Model {
+  ModelSpec spec;
+  Shape input;               ///< of one sample, [H, W, C] or [n]
+  std::int64_t classes = 0;  ///< number of logits
+  Sequential net;
+};
+
+/// Builds a model for inputs of a shape. Every layer draws its initial values from a stream of its
+/// own name, so that they do not depend on the other layers.
+///
+/// An output extent may be the word "classes". A free last layer, a frozen one and all others
+/// follow the layer's own rules.
+/// @throws ValueError  for an unknown type or option, naming the layer
+/// @throws ShapeError  if a layer does not accept its input, or the logits are not [classes]
+Model build_model(const ModelSpec& spec, const Shape& input, std::int64_t classes, const Rng& rng);
+
+/// Names of the types of layers that a model file may use, with one line each.
+struct LayerInfo {
+  std::string_view type;
+  std::string_view options;
+  std::string_view description;
+};
+const std::vector<LayerInfo>& layer_infos();
+
+/// The models known by name.
+struct ModelInfo {
+  std::string_view name;
+  std::string_view description;
+};
+const std::vector<ModelInfo>& model_infos();
+
+/// The layers of a named model: bcop-small, bcop-large [Li 2019]; fc-3, mlp-3 [Anil 2019]; and the
+/// same nets without constraints, plain-small, plain-large, plain-fc-3, plain-mlp-3.
+/// @throws ValueError  listing the names
+ModelSpec named_model(std::string_view name);
+
+}  // namespace isotape

@@ -1,0 +1,62 @@
+#include <isotape/layers/module.hpp>
+
+#include <ostream>
+
+#include <isotape/layers/weight.hpp>
+
+namespace isotape {
+
+NormPreservation operator&(NormPreservation a, NormPreservation b) {
+  if (a == b || b == NormPreservation::both) return a;
+  return a == NormPreservation::both ? b : NormPreservation::none;
+}
+
+std::ostream& operator<<(std::ostream& os, NormPreservation kept) {
+  switch (kept) {
+    case NormPreservation::none:
+      return os << "none";
+    case NormPreservation::forward:
+      return os << "forward";
+    case NormPreservation::backward:
+      return os << "backward";
+    case NormPreservation::both:
+      break;
+  }
+  return os << "both";
+}
+
+ParameterList Module::parameters() {
+  ParameterList list;
+  collect("", list);
+  return list;
+}
+
+BufferList Module::buffers() {
+  BufferList list;
+  collect("", list);
+  return list;
+}
+
+std::vector<NamedWeight> Module::weights() {
+  std::vector<NamedWeight> list;
+  collect("", list);
+  return list;
+}
+
+std::vector<NamedTensor> Module::folded_weights() const {
+  std::vector<NamedTensor> list;
+  collect_folded("", list);
+  return list;
+}
+
+void Module::prepare() { prepare_weights(weights()); }
+
+std::int64_t parameter_count(const ParameterList& parameters) {
+  std::int64_t count = 0;
+  for (const NamedParameter& named : parameters) {
+    if (named.parameter->trainable) count += named.parameter->value().size();
+  }
+  return count;
+}
+
+}  // namespace isotape

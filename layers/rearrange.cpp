@@ -1,0 +1,36 @@
+#include <isotape/layers/rearrange.hpp>
+
+#include <isotape/core/error.hpp>
+#include <isotape/ops/pixel_shuffle.hpp>
+#include <isotape/ops/reshape.hpp>
+
+namespace isotape {
+
+PixelUnshuffle::PixelUnshuffle(int s) : s_(s) {
+  require<ValueError>(s >= 1, "pixel_unshuffle: expected a factor >= 1, got ", s);
+}
+
+Var PixelUnshuffle::forward(const Var& x) const { return pixel_unshuffle(x, s_); }
+
+Shape PixelUnshuffle::output_shape(const Shape& input) const {
+  require<ShapeError>(input.rank() == 3 && input[0] % s_ == 0 && input[1] % s_ == 0,
+                      "pixel_unshuffle: expected input [H, W, C] with sides that are multiples of ",
+                      s_, ", got ", input);
+  return {input[0] / s_, input[1] / s_, input[2] * s_ * s_};
+}
+
+std::string PixelUnshuffle::describe() const { return message("PixelUnshuffle ", s_); }
+
+std::unique_ptr<Module> PixelUnshuffle::materialize(DType) const {
+  return std::make_unique<PixelUnshuffle>(s_);
+}
+
+Var Flatten::forward(const Var& x) const {
+  const std::int64_t n = x.dim(0);
+  const Var channels_first = x.value().rank() == 4 ? permute(x, {0, 3, 1, 2}) : x;
+  return reshape(channels_first, {n, x.shape().inner(0)});
+}
+
+std::unique_ptr<Module> Flatten::materialize(DType) const { return std::make_unique<Flatten>(); }
+
+}  // namespace isotape

@@ -1,0 +1,113 @@
+#include <isotape/layers/sequential.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <isotape/core/error.hpp>
+
+namespace isotape {
+namespace {
+
+// Calls f(), putting the part's name in front of what it throws.
+template <class F>
+auto named(const std::string& part, F&& f) {
+  try {
+    return f();
+  } catch (const ShapeError& error) {
+    throw ShapeError(part + ": " + error.what());
+  } catch (const NumericError& error) {
+    throw NumericError(part + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+Sequential& Sequential::add(std::string name, std::unique_ptr<Module> module) {
+  require<ValueError>(!name.empty() && name.find('.') == std::string::npos,
+                      "sequential: expected a name without dots, got '", name, "'");
+  const bool taken = std::any_of(parts_.begin(), parts_.end(),
+                                 [&](const Part& part) { return part.name == name; });
+  require<ValueError>(!taken, "sequential: expected a name of its own, got '", name, "' twice");
+  parts_.push_back({std::move(name), std::move(module)});
+  return *this;
+}
+
+Var Sequential::forward(const Var& x) const {
+  Var y = x;
+  for (const Part& part : parts_) {
+    y = named(part.name, [&] { return part.module->forward(y); });
+  }
+  return y;
+}
+
+Shape Sequential::output_shape(const Shape& input) const {
+  Shape shape = input;
+  for (const Part& part : parts_) {
+    shape = named(part.name, [&] { return part.module->output_shape(shape); });
+  }
+  return shape;
+}
+
+std::string Sequential::describe() const {
+  std::string text;
+  for (const Part& part : parts_) {
+    text += (text.empty() ? "" : "\n") + part.name + "  " + part.module->describe();
+  }
+  return text;
+}
+
+Bound Sequential::lipschitz_bound() const {
+  double product = 1;
+  for (const Part& part : parts_) {
+    const double bound = part.module->lipschitz_bound().value;
+    // Each product is rounded to nearest: the next double above it is an upper bound. A factor of
+    // exactly 1 changes nothing.
+    if (bound == 1) continue;
+    product = std::nextafter(product * bound, std::numeric_limits<double>::infinity());
+  }
+  return {product, "product over the chain, rounded up"};
+}
+
+NormPreservation Sequential::gnp() const {
+  NormPreservation kept = NormPreservation::both;
+  for (const Part& part : parts_) kept = kept & part.module->gnp();
+  return kept;
+}
+
+Residual Sequential::residual() const {
+  Residual worst{0, "no constraint"};
+  for (const Part& part : parts_) {
+    const Residual residual = part.module->residual();
+    if (!(residual.value <= worst.value)) {
+      worst = {residual.value, part.name + ": " + residual.reason};
+    }
+  }
+  return worst;
+}
+
+std::unique_ptr<Module> Sequential::materialize(DType dtype) const {
+  auto plain = std::make_unique<Sequential>();
+  for (const Part& part : parts_) plain->add(part.name, part.module->materialize(dtype));
+  return plain;
+}
+
+void Sequential::collect(const std::string& prefix, ParameterList& parameters) {
+  for (const Part& part : parts_) part.module->collect(prefix + part.name + ".", parameters);
+}
+
+void Sequential::collect(const std::string& prefix, BufferList& buffers) {
+  for (const Part& part : parts_) part.module->collect(prefix + part.name + ".", buffers);
+}
+
+void Sequential::collect(const std::string& prefix, std::vector<NamedWeight>& weights) {
+  for (const Part& part : parts_) part.module->collect(prefix + part.name + ".", weights);
+}
+
+void Sequential::collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const {
+  for (const Part& part : parts_) {
+    part.module->collect_folded(prefix + part.name + ".", folded);
+  }
+}
+
+}  // namespace isotape

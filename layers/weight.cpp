@@ -1,0 +1,176 @@
+#include <isotape/layers/weight.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <isotape/core/error.hpp>
+#include <isotape/layers/null_space.hpp>
+#include <isotape/ops/cayley.hpp>
+#include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/matmul.hpp>
+#include <isotape/ops/reshape.hpp>
+#include <isotape/ops/spectral.hpp>
+
+namespace isotape {
+namespace {
+
+constexpr std::uint64_t null_space_seed = 0x5eed;
+
+Tensor initial_matrix(const Shape& shape, const Parametrization& parametrization, double raw_gain,
+                      Rng& rng) {
+  const auto m = static_cast<double>(shape[-2]);
+  const auto n = static_cast<double>(shape[-1]);
+  if (std::holds_alternative<Bjorck>(parametrization)) {
+    return random_orthogonal(rng, shape, raw_gain);
+  }
+  if (std::holds_alternative<Cayley>(parametrization)) {
+    return random_normal(rng, shape, std::sqrt(2 / (m + n)));
+  }
+  return random_uniform(rng, shape, -1 / std::sqrt(n), 1 / std::sqrt(n));
+}
+
+// max |W^T W - I| on the smaller side, of one matrix or the worst of a list.
+double orthogonality_defect(const Tensor& w) {
+  const bool tall = w.dim(-2) >= w.dim(-1);
+  const Tensor gram = matmul(w, w, {.trans_a = tall, .trans_b = !tall}).value();
+  const std::int64_t n = gram.dim(-1);
+  double worst = 0;
+  for (std::int64_t i = 0; i < gram.size(); ++i) {
+    const bool diagonal = i % n == (i / n) % n;
+    worst = std::max(worst, std::abs(gram.data<double>()[i] - (diagonal ? 1.0 : 0.0)));
+  }
+  return worst;
+}
+
+}  // namespace
+
+Tensor VersionCache::get(std::uint64_t version, const std::function<Tensor()>& make) const {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->version != version) {
+    state_->value = make();
+    state_->version = version;
+  }
+  return state_->value;
+}
+
+Weight::Weight(const Shape& shape, Parametrization parametrization, Rng& rng)
+    : parametrization_(std::move(parametrization)) {
+  const Shape matrix = matrix_shape(shape);
+  const auto fan_in = static_cast<double>(matrix[-1]);
+  if (const auto* bjorck = std::get_if<Bjorck>(&parametrization_)) {
+    raw_gain_ = bjorck->raw_gain > 0 ? bjorck->raw_gain : 1 / std::sqrt(fan_in);
+  }
+  raw = Parameter(initial_matrix(matrix, parametrization_, raw_gain_, rng).reshaped(shape));
+  raw.decays = std::holds_alternative<Unconstrained>(parametrization_);
+  if (const auto* spectral = std::get_if<SpectralNorm>(&parametrization_)) {
+    require<ValueError>(spectral->iterations >= 1, "spectral-norm: expected iterations >= 1, got ",
+                        spectral->iterations);
+    // Many iterations once, so that the first step starts from a settled pair.
+    Rng start = rng.stream("power-iteration");
+    const SpectralEstimate estimate = spectral_norm(raw.value().reshaped(matrix), 50, start);
+    u_ = estimate.u;
+    v_ = estimate.v;
+  }
+}
+
+// The constraint on a recorded matrix, or list of matrices.
+Var Weight::constrain(const Var& matrix) {
+  if (raw.manifold) return scale(matrix, 1 / raw.manifold->scale);
+  if (const auto* polar = std::get_if<Bjorck>(&parametrization_)) {
+    return bjorck(matrix, polar->options);
+  }
+  if (std::holds_alternative<Cayley>(parametrization_)) return cayley(matrix);
+  if (const auto* spectral = std::get_if<SpectralNorm>(&parametrization_)) {
+    const SpectralEstimate estimate =
+        spectral_norm(matrix.value(), spectral->iterations, SpectralEstimate{.u = u_, .v = v_});
+    u_ = estimate.u;
+    v_ = estimate.v;
+    return spectral_normalize(matrix, u_, v_);
+  }
+  return matrix;
+}
+
+Var Weight::var() {
+  if (!raw.is_recorded()) return folded();
+  Tape& tape = *Tape::active();
+  Var weight = tape.recall(this, raw.version());
+  if (!weight) {
+    weight = reshape(constrain(reshape(raw.var(), matrix_shape(raw.value().shape()))),
+                     raw.value().shape());
+    tape.remember(this, raw.version(), weight);
+  }
+  return weight;
+}
+
+Tensor Weight::folded_f64() const {
+  const Paused paused;
+  const Shape& shape = raw.value().shape();
+  const Tensor wide = raw.value().to(DType::f64).reshaped(matrix_shape(shape));
+  if (std::holds_alternative<Bjorck>(parametrization_)) {
+    return bjorck(wide, {.path = BjorckPath::exact}).value().reshaped(shape);
+  }
+  if (std::holds_alternative<Cayley>(parametrization_)) {
+    return cayley(wide).value().reshaped(shape);
+  }
+  if (std::holds_alternative<SpectralNorm>(parametrization_)) {
+    const Tensor u = u_.to(DType::f64);
+    return spectral_normalize(wide, u, v_.to(DType::f64)).value().reshaped(shape);
+  }
+  return wide.reshaped(shape);
+}
+
+Tensor Weight::folded() const {
+  if (std::holds_alternative<Unconstrained>(parametrization_)) return raw.value();
+  return folded_.get(raw.version(), [this] { return folded_f64().to(raw.value().dtype()); });
+}
+
+bool Weight::is_orthogonal() const {
+  return std::holds_alternative<Bjorck>(parametrization_) ||
+         std::holds_alternative<Cayley>(parametrization_);
+}
+
+Residual Weight::residual() const {
+  if (!is_orthogonal()) return {0, "no orthogonality claimed"};
+  const Tensor weight = folded().to(DType::f64);
+  return {orthogonality_defect(weight.reshaped(matrix_shape(weight.shape()))),
+          "max |W^T W - I|, smaller side"};
+}
+
+std::optional<std::string> Weight::complete_null_space(const std::string& name) {
+  if (!is_polar()) return std::nullopt;
+  const Shape shape = matrix_shape(raw.value().shape());
+  const std::int64_t m = shape[-2];
+  const std::int64_t n = shape[-1];
+  const std::int64_t count = shape.size() / (m * n);
+  const Tensor matrices = raw.value().to(DType::f64).reshaped({count, m, n});
+  std::vector<Tensor> completed;
+  int changed = 0;
+  for (std::int64_t b = 0; b < count; ++b) {
+    const Tensor w = matrices.rows(b, b + 1).reshaped({m, n});
+    Rng rng = Rng(null_space_seed).stream(name).stream(static_cast<std::uint64_t>(b));
+    completed.push_back(complete_rank(w, raw_gain_, rng));
+    if (!completed.back().shares_storage_with(w)) ++changed;
+  }
+  if (changed == 0) return std::nullopt;
+  const Vars list(completed.begin(), completed.end());
+  raw.write() = concat(list, 0).value().reshaped(raw.value().shape()).to(raw.value().dtype());
+  return message(name, ": ", changed, " of ", count, " raw matrices had lost rank",
+                 "; completed them by a seeded orthonormal basis of the null space");
+}
+
+void Weight::retract() {
+  require<ValueError>(is_polar(),
+                      "retract: expected a weight that is a polar factor (bjorck), got ",
+                      isotape::name(parametrization_));
+  raw.write() = scale(folded_f64(), raw_gain_).value().to(raw.value().dtype());
+  raw.manifold = Stiefel{raw_gain_};
+}
+
+void Weight::collect(const std::string& prefix, BufferList& buffers) {
+  if (!u_) return;
+  buffers.push_back({prefix + "u", &u_});
+  buffers.push_back({prefix + "v", &v_});
+}
+
+}  // namespace isotape

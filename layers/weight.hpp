@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <isotape/core/random.hpp>
+#include <isotape/layers/module.hpp>
+#include <isotape/layers/parametrization.hpp>
+
+namespace isotape {
+
+/// A value computed once per version of its source; safe to ask from several threads.
+class VersionCache {
+ public:
+  Tensor get(std::uint64_t version, const std::function<Tensor()>& make) const;
+
+ private:
+  struct State {
+    std::mutex mutex;
+    std::uint64_t version = 0;
+    Tensor value;
+  };
+  std::unique_ptr<State> state_ = std::make_unique<State>();
+};
+
+/// A raw matrix [m, n], a list of them [b, m, n], or a kernel [O, h, w, I] read as the matrix
+/// [O, h w I], under a parametrization. The weight has the shape of the raw tensor.
+class Weight {
+ public:
+  /// Initialises the raw tensor for the constraint: an orthogonal matrix times raw_gain for bjorck,
+  /// uniform in +-1/sqrt(n) for a free one, normal with deviation sqrt(2 / (m + n)) for cayley.
+  Weight(const Shape& shape, Parametrization parametrization, Rng& rng);
+  /// A free weight.
+  explicit Weight(Tensor value) : raw(std::move(value)) {}
+
+  Parameter raw;
+  const Parametrization& parametrization() const { return parametrization_; }
+
+  /// The weight of this recording (made once per version of raw), or the folded weight.
+  Var var();
+  /// The weight, evaluated in f64 from raw and rounded once to raw's type; cached.
+  Tensor folded() const;
+  /// The same in f64, not rounded and not cached.
+  Tensor folded_f64() const;
+  /// Whether the singular values of the weight are all 1.
+  bool is_orthogonal() const;
+  /// max |W^T W - I| (smaller side) of the folded weight, for an orthogonal parametrization.
+  Residual residual() const;
+
+  /// Where raw has lost rank, adds a seeded orthonormal basis of its null space, so that its polar
+  /// factor is orthogonal and agrees with the old one on the old range. Returns a warning if
+  /// anything was changed.
+  std::optional<std::string> complete_null_space(const std::string& name);
+  /// Moves raw onto the manifold scale * St and keeps it there (retracted training).
+  /// @throws ValueError  unless the weight is a polar factor
+  void retract();
+  double raw_gain() const { return raw_gain_; }
+
+  void collect(const std::string& prefix, BufferList& buffers);
+
+ private:
+  bool is_polar() const { return std::holds_alternative<Bjorck>(parametrization_); }
+  Var constrain(const Var& matrix);
+  Parametrization parametrization_;
+  double raw_gain_ = 1;
+  Tensor u_;  // of the power iteration
+  Tensor v_;
+  VersionCache folded_;
+};
+
+/// Makes all weights that the active recording does not have yet; polar factors in one list of
+/// jobs.
+void prepare_weights(std::span<const NamedWeight> weights);
+
+}  // namespace isotape
