@@ -224,6 +224,19 @@ void lu_solve(bool trans, std::int64_t n, std::int64_t columns, const T* lu, con
 }
 
 template <class T>
+void lu_inverse(std::int64_t n, const T* lu, const int* pivots, T* inverse) {
+  // The factors are those of A^T; its inverse, column-major, is A^-1, row-major.
+  const int order = narrow(n);
+  if (order == 0) return;
+  std::fill_n(inverse, n * n, T{0});
+  for (std::int64_t i = 0; i < n; ++i) inverse[i * n + i] = T{1};
+  const char mode = 'N';
+  int info = 0;
+  getrs(T{}, &mode, &order, &order, lu, &order, pivots, inverse, &order, &info);
+  check("lu_inverse", info);
+}
+
+template <class T>
 bool cholesky(std::int64_t n, T* a) {
   const int order = narrow(n);
   const char triangle = 'U';  // of the transpose: our lower one
@@ -269,6 +282,7 @@ void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
   template void svd<T>(std::int64_t, std::int64_t, T*, T*, T*, T*);                               \
   template void lu_factor<T>(std::int64_t, T*, int*);                                             \
   template void lu_solve<T>(bool, std::int64_t, std::int64_t, const T*, const int*, T*);          \
+  template void lu_inverse<T>(std::int64_t, const T*, const int*, T*);                            \
   template bool cholesky<T>(std::int64_t, T*);                                                    \
   template void qr_orthonormal<T>(std::int64_t, std::int64_t, T*, T*);
 ISOTAPE_INSTANTIATE(float)

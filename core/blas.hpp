@@ -58,6 +58,10 @@ template <class T>
 void lu_solve(bool trans, std::int64_t n, std::int64_t columns, const T* lu, const int* pivots,
               T* b);
 
+/// The inverse [n, n] of A, from the factors of lu_factor.
+template <class T>
+void lu_inverse(std::int64_t n, const T* lu, const int* pivots, T* inverse);
+
 /// Cholesky factorisation A = L L^T of a symmetric positive definite [n, n], in place in the lower
 /// triangle (the upper is zeroed). Returns whether A was numerically positive definite.
 template <class T>
