@@ -37,8 +37,8 @@ void require_broadcastable(std::string_view op, const Tensor& a, const Tensor& b
                       " and ", b.dtype());
 }
 
-Tensor sum_to(const Tensor& x, const Shape& shape) {
-  if (x.shape() == shape) return x;
+Tensor sum_to(const Tensor& x, const Shape& shape, double factor) {
+  if (x.shape() == shape && factor == 1) return x;
   const std::int64_t n = shape.size();
   const std::int64_t count = x.size();
   require<ShapeError>(n > 0 ? count % n == 0 : count == 0, "sum_to: expected a shape that ",
@@ -65,7 +65,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     for (std::int64_t j = 0; j < n; ++j) {
       double sum = 0;
       for (std::int64_t i = j; i < chunks * width; i += n) sum += sums[i];
-      target[j] = static_cast<T>(sum);
+      target[j] = static_cast<T>(factor * sum);
     }
   });
   return y;

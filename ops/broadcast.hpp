@@ -15,14 +15,14 @@ void require_broadcastable(std::string_view op, const Tensor& a, const Tensor& b
 /// The transpose of that repetition, and so the gradient of a bias: sums over the leading axes that
 /// `shape` lacks, over all axes for a shape of one element.
 ///
-///     y_j = sum_i x_(i n + j),   n = shape.size()
+///     y_j = factor sum_i x_(i n + j),   n = shape.size()
 ///
 /// Accumulates in f64, in an order that depends on the sizes only: the bits are the same for any
 /// number of threads.
 ///
 /// @param x      f32 or f64, a multiple of n elements
 /// @param shape  of the result
-/// @return       of that shape, x itself if it has it
-Tensor sum_to(const Tensor& x, const Shape& shape);
+/// @return       of that shape; x itself if it has it and factor is 1
+Tensor sum_to(const Tensor& x, const Shape& shape, double factor = 1);
 
 }  // namespace isotape
