@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <isotape/core/tape.hpp>
+
+namespace isotape {
+
+struct Conv2dOptions {
+  int stride = 1;    ///< in both directions, >= 1
+  int padding = 0;   ///< zeros on each side, >= 0
+  int groups = 1;    ///< divides the channels of x and the filters of w
+  int dilation = 1;  ///< distance of neighbouring taps, >= 1
+};
+
+/// Convolution of a batch of images, that is, as everywhere in deep learning, correlation:
+///
+///     y[n, i, j, o] = bias[o] + sum over a, b, c of
+///                     w[o, a, b, c] x[n, i stride - padding + a dilation, ..., g C/groups + c]
+///
+/// with g the group of filter o. For circular padding put pad() in front. f32 runs on oneDNN, f64
+/// through patches and GEMM. Gradients that nobody needs are not computed. NaN and infinities of x
+/// reach every output whose window they are in.
+/// Lipschitz: none by itself, for it depends on w.
+///
+/// @param x     activations, [N, H, W, C]
+/// @param w     filters, [O, kh, kw, C/groups]
+/// @param bias  [O], or absent
+/// @return      [N, (H + 2 padding - (kh - 1) dilation - 1) / stride + 1, ..., O]
+/// @throws ShapeError  if the shapes or types do not fit; ValueError if an option is out of range
+Var conv2d(const Var& x, const Var& w, const Var& bias = {}, const Conv2dOptions& options = {});
+
+/// What conv2d asked of oneDNN since the program began. In the steady state of a training no
+/// primitive is created, and each pass of a convolution reorders its weights at most once.
+struct Conv2dCounters {
+  std::int64_t primitives_created = 0;
+  std::int64_t reorders = 0;
+};
+Conv2dCounters conv2d_counters();
+
+}  // namespace isotape

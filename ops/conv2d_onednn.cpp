@@ -1,0 +1,273 @@
+#include <omp.h>
+
+#include <atomic>
+#include <dnnl.hpp>
+#include <isotape/core/error.hpp>
+#include <isotape/ops/conv2d.hpp>
+#include <isotape/ops/conv2d_kernel.hpp>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+// The seam to oneDNN, version 2.6 to 3.x. Activations are plain NHWC; the weights, plain OHWI
+// outside, have whatever format the primitive prefers and are reordered once per call.
+
+namespace isotape {
+namespace {
+
+using dnnl::memory;
+
+enum class Pass { forward, grad_x, grad_w };
+
+constexpr std::size_t largest_cache = 1024;
+std::atomic<std::int64_t> primitives_created{0};
+std::atomic<std::int64_t> reorders{0};
+
+// ---- 2.x and 3.x differ in how a primitive is described
+
+#if DNNL_VERSION_MAJOR >= 3
+template <class P, class... A>
+auto describe(const dnnl::engine& engine, const dnnl::primitive_attr& attributes, const A&... a) {
+  return typename P::primitive_desc(engine, a..., attributes);
+}
+template <class P, class Hint, class... A>
+auto describe_backward(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
+                       const Hint& forward, const A&... a) {
+  return typename P::primitive_desc(engine, a..., forward, attributes);
+}
+#else
+template <class P, class... A>
+auto describe(const dnnl::engine& engine, const dnnl::primitive_attr& attributes, const A&... a) {
+  return typename P::primitive_desc(typename P::desc(a...), attributes, engine);
+}
+template <class P, class Hint, class... A>
+auto describe_backward(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
+                       const Hint& forward, const A&... a) {
+  return typename P::primitive_desc(typename P::desc(a...), attributes, engine, forward);
+}
+#endif
+
+// ---- engine, threads
+
+const dnnl::engine& engine() {
+  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+// A primitive is made for a number of threads and must run on as many: within a parallel region,
+// where oneDNN would take the region's number for its own, that is one.
+class OneThreadWhenNested {
+ public:
+  OneThreadWhenNested() : before_(omp_get_max_threads()) {
+    if (omp_in_parallel() != 0) omp_set_num_threads(1);
+  }
+  ~OneThreadWhenNested() {
+    if (omp_in_parallel() != 0) omp_set_num_threads(before_);
+  }
+  OneThreadWhenNested(const OneThreadWhenNested&) = delete;
+  OneThreadWhenNested& operator=(const OneThreadWhenNested&) = delete;
+
+ private:
+  int before_;
+};
+
+// ---- primitives
+
+struct Key {
+  Conv2dGeometry geometry;
+  Pass pass;
+  bool bias;
+  int threads;
+  friend auto operator<=>(const Key&, const Key&) = default;
+};
+
+// A primitive with its reorder between plain and preferred weights, if they differ; const and, with
+// a scratchpad per call, usable by several threads at once.
+struct Convolution {
+  dnnl::primitive primitive;
+  dnnl::primitive reorder;
+  memory::desc x, plain_w, w, bias, y;
+  memory::desc scratchpad, reorder_scratchpad;
+};
+
+memory::desc activations(const Shape& shape) {
+  return {
+      {shape[0], shape[3], shape[1], shape[2]}, memory::data_type::f32, memory::format_tag::nhwc};
+}
+
+// [G, O/G, C/G, kh, kw] by the strides of OHWI; without groups the first extent falls away.
+memory::desc weights(const Conv2dGeometry& g, bool plain) {
+  memory::dims extents = {g.groups, g.group_filters(), g.group_channels(), g.kernel_height,
+                          g.kernel_width};
+  const std::int64_t pixel = g.group_channels();
+  const std::int64_t filter = g.kernel_height * g.kernel_width * pixel;
+  memory::dims strides = {g.group_filters() * filter, filter, 1, g.kernel_width * pixel, pixel};
+  if (g.groups == 1) {
+    extents.erase(extents.begin());
+    strides.erase(strides.begin());
+  }
+  if (plain) return {extents, memory::data_type::f32, strides};
+  return {extents, memory::data_type::f32, memory::format_tag::any};
+}
+
+dnnl::primitive_attr own_scratchpad() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+Convolution create(const Key& key) {
+  const Conv2dGeometry& g = key.geometry;
+  const dnnl::primitive_attr attributes = own_scratchpad();
+  const auto direct = dnnl::algorithm::convolution_direct;
+  const memory::desc any_w = weights(g, false);
+  const memory::dims stride = {g.stride, g.stride};
+  const memory::dims dilation = {g.dilation - 1, g.dilation - 1};  // 0 is dense here
+  const memory::dims padding = {g.padding, g.padding};
+
+  Convolution c;
+  c.x = activations(g.x_shape());
+  c.y = activations(g.y_shape());
+  c.plain_w = weights(g, true);
+  if (key.bias) c.bias = {{g.filters}, memory::data_type::f32, memory::format_tag::x};
+
+  const auto forward = describe<dnnl::convolution_forward>(
+      engine(), attributes, dnnl::prop_kind::forward_training, direct, c.x, any_w, c.bias, c.y,
+      stride, dilation, padding, padding);
+  if (key.pass == Pass::forward) {
+    c.primitive = dnnl::convolution_forward(forward);
+    c.w = forward.weights_desc();
+    c.scratchpad = forward.scratchpad_desc();
+  } else if (key.pass == Pass::grad_x) {
+    const auto backward = describe_backward<dnnl::convolution_backward_data>(
+        engine(), attributes, forward, direct, c.x, any_w, c.y, stride, dilation, padding, padding);
+    c.primitive = dnnl::convolution_backward_data(backward);
+    c.w = backward.weights_desc();
+    c.scratchpad = backward.scratchpad_desc();
+  } else {
+    const auto backward = describe_backward<dnnl::convolution_backward_weights>(
+        engine(), attributes, forward, direct, c.x, any_w, c.y, stride, dilation, padding, padding);
+    c.primitive = dnnl::convolution_backward_weights(backward);
+    c.w = backward.diff_weights_desc();
+    c.scratchpad = backward.scratchpad_desc();
+  }
+  ++primitives_created;
+
+  if (c.w != c.plain_w) {
+    const bool to_plain = key.pass == Pass::grad_w;
+    const dnnl::reorder::primitive_desc description(engine(), to_plain ? c.w : c.plain_w, engine(),
+                                                    to_plain ? c.plain_w : c.w, attributes);
+    c.reorder = dnnl::reorder(description);
+    c.reorder_scratchpad = description.scratchpad_desc();
+    ++primitives_created;
+  }
+  return c;
+}
+
+std::shared_ptr<const Convolution> find_or_create(const Key& key) {
+  static std::mutex mutex;
+  static std::map<Key, std::shared_ptr<const Convolution>> cache;
+  const std::lock_guard lock(mutex);
+  const auto found = cache.find(key);
+  if (found != cache.end()) return found->second;
+  if (cache.size() >= largest_cache) cache.clear();
+  return cache.emplace(key, std::make_shared<const Convolution>(create(key))).first->second;
+}
+
+// ---- calls
+
+memory view(const memory::desc& description, const Tensor& tensor) {
+  // oneDNN takes what it only reads as void*, too.
+  return {description, engine(), const_cast<float*>(tensor.data<float>())};  // NOLINT
+}
+
+Tensor bytes(const memory::desc& description) {
+  return Tensor({static_cast<std::int64_t>(description.get_size())}, DType::u8);
+}
+
+void execute(const dnnl::primitive& primitive, const memory::desc& scratchpad,
+             std::unordered_map<int, memory> arguments) {
+  Tensor space = bytes(scratchpad);
+  arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD,
+                             memory(scratchpad, engine(), space.write<std::uint8_t>()));
+  dnnl::stream stream(engine());
+  primitive.execute(stream, arguments);
+  stream.wait();
+}
+
+void reorder(const Convolution& c, const memory& from, const memory& to) {
+  execute(c.reorder, c.reorder_scratchpad, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+  ++reorders;
+}
+
+// Runs f on the primitive of this pass; an error of oneDNN says which convolution it was.
+template <class F>
+auto with_convolution(const Conv2dGeometry& g, Pass pass, bool bias, F&& f) {
+  const OneThreadWhenNested guard;
+  try {
+    return f(*find_or_create({g, pass, bias, omp_get_max_threads()}));
+  } catch (const dnnl::error& error) {
+    throw Error(message("conv2d: expected oneDNN to compute x ", g.x_shape(), " with w ",
+                        g.w_shape(), ", got status ", error.status, ": ", error.what()));
+  }
+}
+
+// The weights as the primitive wants them; `space` holds them if that is not as they are.
+memory preferred_weights(const Convolution& c, const Tensor& w, Tensor& space) {
+  if (!c.reorder) return view(c.w, w);
+  space = bytes(c.w);
+  const memory result(c.w, engine(), space.write<std::uint8_t>());
+  reorder(c, view(c.plain_w, w), result);
+  return result;
+}
+
+Tensor forward(const Conv2dGeometry& g, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  return with_convolution(g, Pass::forward, bool(bias), [&](const Convolution& c) {
+    Tensor y(g.y_shape());
+    Tensor space;
+    std::unordered_map<int, memory> arguments = {
+        {DNNL_ARG_SRC, view(c.x, x)},
+        {DNNL_ARG_WEIGHTS, preferred_weights(c, w, space)},
+        {DNNL_ARG_DST, memory(c.y, engine(), y.write<float>())}};
+    if (bias) arguments.emplace(DNNL_ARG_BIAS, view(c.bias, bias));
+    execute(c.primitive, c.scratchpad, std::move(arguments));
+    return y;
+  });
+}
+
+Tensor grad_x(const Conv2dGeometry& g, const Tensor& dy, const Tensor& w) {
+  return with_convolution(g, Pass::grad_x, false, [&](const Convolution& c) {
+    Tensor dx(g.x_shape());
+    Tensor space;
+    execute(c.primitive, c.scratchpad,
+            {{DNNL_ARG_DIFF_DST, view(c.y, dy)},
+             {DNNL_ARG_WEIGHTS, preferred_weights(c, w, space)},
+             {DNNL_ARG_DIFF_SRC, memory(c.x, engine(), dx.write<float>())}});
+    return dx;
+  });
+}
+
+Tensor grad_w(const Conv2dGeometry& g, const Tensor& x, const Tensor& dy) {
+  return with_convolution(g, Pass::grad_w, false, [&](const Convolution& c) {
+    Tensor dw(g.w_shape());
+    const memory plain(c.plain_w, engine(), dw.write<float>());
+    Tensor space = c.reorder ? bytes(c.w) : Tensor();
+    const memory preferred = c.reorder ? memory(c.w, engine(), space.write<std::uint8_t>()) : plain;
+    execute(c.primitive, c.scratchpad,
+            {{DNNL_ARG_SRC, view(c.x, x)},
+             {DNNL_ARG_DIFF_DST, view(c.y, dy)},
+             {DNNL_ARG_DIFF_WEIGHTS, preferred}});
+    if (c.reorder) reorder(c, preferred, plain);
+    return dw;
+  });
+}
+
+}  // namespace
+
+const Conv2dKernel conv2d_onednn{forward, grad_x, grad_w};
+
+Conv2dCounters conv2d_counters() { return {primitives_created, reorders}; }
+
+}  // namespace isotape
