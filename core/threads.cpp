@@ -30,6 +30,18 @@ class FirstException {
   std::exception_ptr first_;
 };
 
+// Loops and BLAS calls of this thread run serially while it lives; OpenBLAS asks OpenMP each time.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
 }  // namespace
 
 void set_num_threads(int n) {
@@ -59,6 +71,7 @@ void parallel_for(std::int64_t n, std::int64_t grain,
 
 void parallel_jobs(std::int64_t n, const std::function<void(std::int64_t)>& f) {
   if (n <= 1 || num_threads() == 1 || omp_in_parallel() != 0) {
+    const OneThread one_thread;
     for (std::int64_t i = 0; i < n; ++i) f(i);
     return;
   }

@@ -18,7 +18,8 @@ void parallel_for(std::int64_t n, std::int64_t grain,
                   const std::function<void(std::int64_t, std::int64_t)>& f);
 
 /// Calls f(i) for i = 0..n-1, each handed to the next free thread, one thread per job: for lists of
-/// jobs of unequal cost, largest first.
+/// jobs of unequal cost, largest first. Loops and BLAS calls inside a job are serial, also if it is
+/// the only one, so that its bits depend neither on the other jobs nor on num_threads().
 void parallel_jobs(std::int64_t n, const std::function<void(std::int64_t)>& f);
 
 }  // namespace isotape
