@@ -1,0 +1,140 @@
+#include <algorithm>
+#include <cmath>
+#include <isotape/ops/polar.hpp>
+#include <limits>
+
+namespace isotape {
+namespace {
+
+constexpr DType f64 = DType::f64;
+
+// Rows of v scaled by the entries of d.
+void scale_rows(std::int64_t n, const double* d, const double* v, double* y) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < n; ++j) y[i * n + j] = d[i] * v[i * n + j];
+  }
+}
+
+// An eigenvalue of the Gram matrix is exact to a few eps sigma_max^2, its root thus to eps kappa^2
+// relatively. Below this ratio of the extreme eigenvalues (kappa 3e3), and for f64 at once, that is
+// not enough and the singular value decomposition of w itself takes over.
+constexpr double gram_limit = 1e-7;
+
+template <class T>
+bool spectrum_of_gram(PolarShape shape, const T* w, double* vectors, double* sigma) {
+  const std::int64_t n = shape.small();
+  const Tensor w64 = [&] {
+    Tensor copy({shape.m, shape.n}, f64);
+    std::copy(w, w + shape.size(), copy.write<double>());
+    return copy;
+  }();
+  shape.gram(w64.data<double>(), vectors);
+  blas::symmetric_eigen(n, vectors, sigma);  // ascending
+  if (!(sigma[0] > gram_limit * sigma[n - 1])) return false;
+  for (std::int64_t i = 0; i < n; ++i) sigma[i] = std::sqrt(sigma[i]);
+  return true;
+}
+
+template <class T>
+void spectrum_of_svd(PolarShape shape, const T* w, double* vectors, double* sigma) {
+  const std::int64_t n = shape.small();
+  Tensor copy({shape.m, shape.n}, f64);
+  Tensor other({shape.large(), n}, f64);
+  double* const a = copy.write<double>();
+  double* const u = other.write<double>();
+  std::copy(w, w + shape.size(), a);
+  if (!shape.wide()) {
+    blas::svd(shape.m, shape.n, a, sigma, u, vectors);
+    return;
+  }
+  blas::svd(shape.m, shape.n, a, sigma, vectors, u);  // columns of `vectors` so far
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < i; ++j) std::swap(vectors[i * n + j], vectors[j * n + i]);
+  }
+}
+
+}  // namespace
+
+template <class T>
+void polar_spectrum(PolarShape shape, const T* w, double* vectors, double* sigma) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (spectrum_of_gram(shape, w, vectors, sigma)) return;
+  }
+  spectrum_of_svd(shape, w, vectors, sigma);
+}
+
+template <class T>
+double polar_prescale(PolarShape shape, const T* w, const double* sigma) {
+  const std::int64_t n = shape.small();
+  const double sigma_max = *std::max_element(sigma, sigma + n);
+  if (sigma_max == 0) return 1;
+  double schatten = 0;
+  for (std::int64_t i = 0; i < n; ++i) schatten += std::pow(sigma[i] / sigma_max, 8);
+  Tensor columns = Tensor::zeros({shape.n}, f64);
+  double* const column = columns.write<double>();
+  double row_max = 0;
+  for (std::int64_t i = 0; i < shape.m; ++i) {
+    double row = 0;
+    for (std::int64_t j = 0; j < shape.n; ++j) {
+      const double entry = std::abs(static_cast<double>(w[i * shape.n + j]));
+      row += entry;
+      column[j] += entry;
+    }
+    row_max = std::max(row_max, row);
+  }
+  const double column_max = *std::max_element(column, column + shape.n);
+  return std::min(sigma_max * std::pow(schatten, 1.0 / 8), std::sqrt(row_max * column_max));
+}
+
+template <class T>
+void polar_from_spectrum(const PolarMap& map, PolarShape shape, const T* w, const double* vectors,
+                         const double* sigma, T* q) {
+  const std::int64_t n = shape.small();
+  Tensor work({2 * n + 1, n}, f64);
+  double* const scaled = work.write<double>();
+  double* const r = scaled + n * n;
+  double* const h = r + n * n;
+  polar_quotients(map, n, sigma, h);
+  scale_rows(n, h, vectors, scaled);
+  blas::gemm(true, false, n, n, n, 1.0, vectors, n, scaled, n, 0.0, r, n);  // v h v^T
+
+  Tensor w64({shape.m, shape.n}, f64);
+  std::copy(w, w + shape.size(), w64.write<double>());
+  if constexpr (std::is_same_v<T, double>) {
+    shape.apply(1.0, w64.data<double>(), r, 0.0, q);
+  } else {
+    Tensor q64({shape.m, shape.n}, f64);
+    double* const exact = q64.write<double>();
+    shape.apply(1.0, w64.data<double>(), r, 0.0, exact);
+    std::transform(exact, exact + shape.size(), q, [](double x) { return static_cast<T>(x); });
+  }
+}
+
+template <class T>
+double polar_defect(PolarShape shape, const T* q) {
+  const std::int64_t n = shape.small();
+  Tensor gram({n, n}, dtype_of<T>());
+  T* const g = gram.write<T>();
+  shape.gram(q, g);
+  T largest = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j <= i; ++j) {
+      const T entry = std::abs(g[i * n + j] - (i == j ? T{1} : T{0}));
+      if (!(entry <= largest)) largest = entry;
+      if (std::isnan(largest)) return std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+  return static_cast<double>(largest);
+}
+
+#define ISOTAPE_INSTANTIATE(T)                                                               \
+  template void polar_spectrum<T>(PolarShape, const T*, double*, double*);                   \
+  template double polar_prescale<T>(PolarShape, const T*, const double*);                    \
+  template void polar_from_spectrum<T>(const PolarMap&, PolarShape, const T*, const double*, \
+                                       const double*, T*);                                   \
+  template double polar_defect<T>(PolarShape, const T*);
+ISOTAPE_INSTANTIATE(float)
+ISOTAPE_INSTANTIATE(double)
+#undef ISOTAPE_INSTANTIATE
+
+}  // namespace isotape
