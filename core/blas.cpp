@@ -242,8 +242,12 @@ bool cholesky(std::int64_t n, T* a) {
   const char triangle = 'U';  // of the transpose: our lower one
   int info = 0;
   if (order > 0) potrf(T{}, &triangle, &order, a, &order, &info);
-  for (std::int64_t i = 0; i < n; ++i) std::fill(a + i * n + i + 1, a + (i + 1) * n, T{0});
-  return info == 0;
+  bool positive = info == 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::fill(a + i * n + i + 1, a + (i + 1) * n, T{0});
+    positive = positive && a[i * n + i] > 0;  // OpenBLAS lets a NaN pass
+  }
+  return positive;
 }
 
 template <class T>

@@ -8,6 +8,11 @@
 #include <isotape/core/error.hpp>
 
 namespace isotape {
+namespace {
+
+constexpr std::int64_t max_size = std::int64_t{1} << 60;
+
+}  // namespace
 
 Shape::Shape(std::initializer_list<std::int64_t> extents) {
   assign({extents.begin(), extents.size()});
@@ -18,8 +23,12 @@ Shape::Shape(std::span<const std::int64_t> extents) { assign(extents); }
 void Shape::assign(std::span<const std::int64_t> extents) {
   require<ShapeError>(extents.size() <= max_rank, "shape: expected at most ", max_rank,
                       " axes, got ", extents.size());
+  std::int64_t size = 1;
   for (const std::int64_t extent : extents) {
     require<ShapeError>(extent >= 0, "shape: expected extents >= 0, got ", extent);
+    require<ShapeError>(extent == 0 || size <= max_size / extent,
+                        "shape: expected at most 2^60 elements, got ", size, " x ", extent);
+    size *= extent;
   }
   std::copy(extents.begin(), extents.end(), extents_.begin());
   rank_ = static_cast<int>(extents.size());
@@ -39,10 +48,9 @@ int Shape::axis_index(int axis) const {
 std::int64_t Shape::operator[](int axis) const { return extents_.at(axis_index(axis)); }
 
 Shape Shape::with(int axis, std::int64_t extent) const {
-  require<ShapeError>(extent >= 0, "shape: expected extents >= 0, got ", extent);
-  Shape result = *this;
-  result.extents_.at(axis_index(axis)) = extent;
-  return result;
+  std::array<std::int64_t, max_rank> extents = extents_;
+  extents.at(axis_index(axis)) = extent;
+  return Shape(std::span<const std::int64_t>(extents.data(), static_cast<std::size_t>(rank_)));
 }
 
 std::int64_t Shape::outer(int axis) const {

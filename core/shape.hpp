@@ -15,7 +15,7 @@ class Shape {
   static constexpr int max_rank = 6;
 
   Shape() = default;
-  /// @throws ShapeError  for more than six axes or a negative extent
+  /// @throws ShapeError  for more than six axes, a negative extent or above 2^60 elements
   Shape(std::initializer_list<std::int64_t> extents);
   explicit Shape(std::span<const std::int64_t> extents);
 

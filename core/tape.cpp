@@ -125,8 +125,10 @@ void Tape::accumulate(const Node& from, std::size_t input, Tensor grad) {
 
 void Tape::walk(Node& node, bool retain) {
   if (node.sink != nullptr && node.outputs[0].grad) {
-    add_to(*node.sink, std::move(node.outputs[0].grad));
-    node.outputs[0].grad = {};
+    Tensor grad = std::exchange(node.outputs[0].grad, Tensor());
+    // An op may hand one tensor to several inputs; what a sink holds, its owner may overwrite.
+    if (!*node.sink && !grad.unique()) grad = grad.clone();
+    add_to(*node.sink, std::move(grad));
   }
   if (!node.vjp && !node.freed) return;  // a leaf
   Tensors dys;
@@ -157,7 +159,9 @@ void Tape::backward(const Var& y, Tensor dy, BackwardOptions options) {
                         y.shape());
     dy = Tensor::full(y.shape(), 1, y.dtype());
   }
-  backward({&y, 1}, {std::move(dy)}, options);
+  Tensors dys(1);
+  dys[0] = std::move(dy);  // not a list, whose copy would make it shared
+  backward({&y, 1}, std::move(dys), options);
 }
 
 void Tape::backward(std::span<const Var> ys, Tensors dys, BackwardOptions options) {

@@ -153,13 +153,15 @@ double max_abs(const Tensor& a) {
     double largest = 0;
     for (const T value : a.values<T>()) {
       const double magnitude = std::abs(double(value));
-      if (!(magnitude <= largest)) largest = magnitude;  // a NaN is kept
+      if (std::isnan(magnitude)) return magnitude;
+      largest = std::max(largest, magnitude);
     }
     return largest;
   });
 }
 
 double max_abs_diff(const Tensor& a, const Tensor& b) {
+  if (!a || !b) return max_abs(a ? a : b);
   require_same("max_abs_diff", a, b);
   Tensor difference = a.clone();
   add_in_place(difference, b, -1);

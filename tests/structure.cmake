@@ -5,7 +5,7 @@
 #   - a project header included otherwise than as <isotape/folder/file.hpp>;
 #   - a header of oneDNN or BLAS outside its one seam file, LAPACKE anywhere, and any third-party
 #     header in a header of the library;
-#   - a header of ops/ without a test file that mirrors it;
+#   - a header of core/ or ops/ without a test file that mirrors it;
 #   - a file of more than 400 lines, a byte that is not ASCII, a mark of unfinished work.
 cmake_minimum_required(VERSION 3.25)
 
@@ -118,7 +118,7 @@ foreach(file IN LISTS scripts)
   check_text(${file})
 endforeach()
 
-file(GLOB headers RELATIVE ${ROOT} ${ROOT}/ops/*.hpp)
+file(GLOB headers RELATIVE ${ROOT} ${ROOT}/core/*.hpp ${ROOT}/ops/*.hpp)
 foreach(header IN LISTS headers)
   string(REPLACE ".hpp" "_test.cpp" test ${header})
   if(NOT EXISTS ${ROOT}/tests/${test})
