@@ -1,13 +1,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <complex>
 #include <cstdint>
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
 #include <isotape/core/random.hpp>
 #include <limits>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 using namespace isotape;
@@ -257,6 +259,21 @@ TEST_CASE_TEMPLATE("lu: solves with the matrix and with its transpose", T, float
       blas::lu_solve<T>(trans, n, 3, lu.data(), pivots.data(), b.data());
       CHECK(distance(b, x) <= 10 * tolerance<T>);
     }
+  }
+}
+
+TEST_CASE_TEMPLATE("lu: inverts the matrix", T, float, double) {
+  for (const std::int64_t n : {1, 2, 12}) {
+    CAPTURE(n);
+    auto a = random_matrix<T>(n, n, 10);
+    for (std::int64_t i = 0; i < n; ++i) a[i * n + i] += T(3);
+    auto lu = a;
+    std::vector<int> pivots(static_cast<std::size_t>(n));
+    Matrix<T> inverse(a.size());
+    blas::lu_factor<T>(n, lu.data(), pivots.data());
+    blas::lu_inverse<T>(n, lu.data(), pivots.data(), inverse.data());
+    CHECK(distance(product(false, false, n, n, n, a, inverse), identity<T>(n)) <=
+          10 * tolerance<T>);
   }
 }
 
