@@ -117,8 +117,10 @@ TEST_CASE("cayley: zero gives the identity, and a wide w the transpose of the ta
                      Tensor::eye(4, DType::f64)) == 0);
   const Tensor tall = cayley(Tensor::zeros({3, 2}, DType::f64)).value();
   CHECK(max_abs_diff(tall, Tensor::of({1, 0, 0, 1, 0, 0}, {3, 2}, DType::f64)) == 0);
-  const Tensor w = normal({7, 4}, 1, 9);
-  CHECK(max_abs_diff(cayley(swapped(w)).value(), swapped(cayley(w).value())) == 0);
+  for (const Shape& shape : {Shape{7, 4}, {37, 21}}) {
+    const Tensor w = normal(shape, 1, 9);
+    CHECK(max_abs_diff(cayley(swapped(w)).value(), swapped(cayley(w).value())) == 0);
+  }
 }
 
 TEST_CASE("cayley: a stack is transformed matrix by matrix, on any number of threads") {
