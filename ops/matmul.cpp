@@ -13,8 +13,8 @@ namespace {
 const Op matmul_op("matmul");
 const Op affine_op("affine");
 
-constexpr std::int64_t small_product = 128 * 128 * 128;  // not worth several threads
-constexpr std::int64_t job_grain = 1 << 15;              // multiplications worth a thread
+constexpr std::int64_t small_product = 1 << 21;  // multiplications, not worth several threads
+constexpr std::int64_t job_grain = 1 << 15;      // multiplications, worth a thread
 
 struct Extents {
   std::int64_t m, n, k;

@@ -37,13 +37,16 @@ std::int64_t grain_of_blocks(const Layout& layout) {
 
 // factor times the sum over n
 Tensor reduced(const Op& op, const Tensor& x, const Layout& layout, double factor) {
-  const auto& [x_shape, y_shape, outer, n, inner] = layout;
-  if (outer == 1) return sum_to(x.reshaped({n, inner}), {inner}, factor).reshaped(y_shape);
-  Tensor sums = Tensor::zeros(y_shape, DType::f64);
-  dispatch_float(x.dtype(), op.name(), [&, n = n, inner = inner]<class T>() {
+  const std::int64_t n = layout.n;
+  const std::int64_t inner = layout.inner;
+  if (layout.outer == 1) {
+    return sum_to(x.reshaped({n, inner}), {inner}, factor).reshaped(layout.y);
+  }
+  Tensor sums = Tensor::zeros(layout.y, DType::f64);
+  dispatch_float(x.dtype(), op.name(), [&]<class T>() {
     const T* source = x.data<T>();
     auto* target = sums.write<double>();
-    parallel_for(outer, grain_of_blocks(layout), [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(layout.outer, grain_of_blocks(layout), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t o = begin; o < end; ++o) {
         double* block = target + o * inner;
         for (std::int64_t k = 0; k < n; ++k) {

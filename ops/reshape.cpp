@@ -50,20 +50,17 @@ std::vector<Axis> axes_of(const Shape& x, std::span<const int> order) {
     }
   }
   std::int64_t step = 1;
-  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
-    axis->to = step;
-    step *= axis->extent;
-  }
+  for (std::size_t i = axes.size(); i-- > 0; step *= axes[i].extent) axes[i].to = step;
   return axes;
 }
 
 // Where entry `index` of the array spanned by some axes lies in x and in y.
 Axis locate(const std::vector<Axis>& axes, std::int64_t index) {
   Axis place{0, 0, 0};
-  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
-    place.from += index % axis->extent * axis->from;
-    place.to += index % axis->extent * axis->to;
-    index /= axis->extent;
+  for (std::size_t i = axes.size(); i-- > 0; index /= axes[i].extent) {
+    const std::int64_t step = index % axes[i].extent;
+    place.from += step * axes[i].from;
+    place.to += step * axes[i].to;
   }
   return place;
 }

@@ -154,8 +154,8 @@ TEST_CASE("add, sub, mul: values are those of a plain loop under every repetitio
     const Tensor sums = add(a, b).value();
     const Tensor differences = sub(a, b).value();
     const Tensor products = mul(a, b).value();
-    const float* x = a.data<float>();
-    const float* y = b.data<float>();
+    const auto* x = a.data<float>();
+    const auto* y = b.data<float>();
     bool equal = true;
     for (std::int64_t i = 0; i < a.size(); ++i) {
       const std::int64_t j = i % b.size();

@@ -22,7 +22,12 @@ constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double margin = 2.1213;
 
-const std::pair<const char*, Loss> losses[] = {
+struct Named {
+  const char* name;
+  Loss loss;
+};
+
+const Named losses[] = {
     {"softmax_cross_entropy", softmax_cross_entropy},
     {"multi_margin", [](const Var& f, Labels y) { return multi_margin(f, y, margin); }}};
 
@@ -76,9 +81,9 @@ TEST_CASE("loss: values are those of the definition, in f64 and f32") {
     const auto labels = random_labels(2, shape[0], shape[1]);
     const double expected[] = {plain_cross_entropy(f, labels), plain_margin(f, labels)};
     for (int k = 0; k < 2; ++k) {
-      CAPTURE(losses[k].first);
-      const Tensor y = losses[k].second(f, labels).value();
-      const Tensor y32 = losses[k].second(f.to(DType::f32), labels).value();
+      CAPTURE(losses[k].name);
+      const Tensor y = losses[k].loss(f, labels).value();
+      const Tensor y32 = losses[k].loss(f.to(DType::f32), labels).value();
       CHECK(y.shape() == Shape{});
       CHECK(y32.dtype() == DType::f32);
       CHECK(y.item() == doctest::Approx(expected[k]).epsilon(1e-13));
@@ -101,11 +106,11 @@ TEST_CASE("softmax_cross_entropy: of equal logits is log C") {
 }
 
 TEST_CASE("loss: vjp and jvp match finite differences") {
-  for (const auto& [name, loss] : losses) {
+  for (const Named& tested : losses) {
     for (const Shape& shape : {Shape{1, 10}, Shape{4, 3}, Shape{9, 12}}) {
       const auto labels = random_labels(3, shape[0], shape[1]);
-      const auto f = [&, &loss = loss](const Vars& in) { return loss(in[0], labels); };
-      CHECK(gradcheck(name, f, {normal(4, shape)}));
+      const auto f = [&](const Vars& in) { return tested.loss(in[0], labels); };
+      CHECK(gradcheck(tested.name, f, {normal(4, shape)}));
     }
   }
 }
@@ -113,10 +118,11 @@ TEST_CASE("loss: vjp and jvp match finite differences") {
 TEST_CASE("loss: the gradient in f32 is that in f64, scales with dy and sums to 0 in each row") {
   const auto labels = random_labels(5, 20, 10);
   const Tensor f = normal(6, {20, 10}, 3);
-  for (const auto& [name, loss] : losses) {
-    CAPTURE(name);
-    const Tensor grad = gradient(loss, f, labels);
-    CHECK(max_abs_diff(gradient(loss, f.to(DType::f32), labels).to(DType::f64), grad) <= 1e-7);
+  for (const Named& tested : losses) {
+    CAPTURE(tested.name);
+    const Tensor grad = gradient(tested.loss, f, labels);
+    CHECK(max_abs_diff(gradient(tested.loss, f.to(DType::f32), labels).to(DType::f64), grad) <=
+          1e-7);
     for (std::int64_t i = 0; i < 20; ++i) {
       double sum = 0;
       for (std::int64_t j = 0; j < 10; ++j) sum += grad.at(i * 10 + j);
@@ -124,7 +130,7 @@ TEST_CASE("loss: the gradient in f32 is that in f64, scales with dy and sums to 
     }
     Tape tape;
     const Var leaf = tape.leaf(f);
-    tape.backward(loss(leaf, labels), Tensor::full({}, -3, DType::f64));
+    tape.backward(tested.loss(leaf, labels), Tensor::full({}, -3, DType::f64));
     Tensor rest = leaf.grad().clone();
     add_in_place(rest, grad, 3);
     CHECK(max_abs(rest) <= 1e-16);
@@ -137,12 +143,12 @@ TEST_CASE("loss: the norm of the gradient is within the Lipschitz constant state
   const std::vector<std::int32_t> labels(rows, 0);
   Tensor wrong = Tensor::full({rows, classes}, 0, DType::f64);  // all but label 0 win
   for (std::int64_t i = 0; i < rows; ++i) wrong.write<double>()[i * classes] = -50;
-  CHECK(frobenius_norm(gradient(losses[1].second, wrong, labels)) <= 1 / std::sqrt(rows));
-  CHECK(frobenius_norm(gradient(losses[1].second, wrong, labels)) >= 0.98 / std::sqrt(rows));
+  CHECK(frobenius_norm(gradient(losses[1].loss, wrong, labels)) <= 1 / std::sqrt(rows));
+  CHECK(frobenius_norm(gradient(losses[1].loss, wrong, labels)) >= 0.98 / std::sqrt(rows));
   for (std::int64_t i = 0; i < rows; ++i) wrong.write<double>()[i * classes + 7] = 50;  // one wins
-  CHECK(frobenius_norm(gradient(losses[0].second, wrong, labels)) <=
+  CHECK(frobenius_norm(gradient(losses[0].loss, wrong, labels)) <=
         std::sqrt(2.0 / rows) * (1 + 1e-15));
-  CHECK(frobenius_norm(gradient(losses[0].second, wrong, labels)) >= 0.999 * std::sqrt(2.0 / rows));
+  CHECK(frobenius_norm(gradient(losses[0].loss, wrong, labels)) >= 0.999 * std::sqrt(2.0 / rows));
 }
 
 TEST_CASE("softmax_cross_entropy: neither overflows nor loses small losses") {
@@ -156,8 +162,7 @@ TEST_CASE("softmax_cross_entropy: neither overflows nor loses small losses") {
     CHECK(value({1e30, 1e30}) == doctest::Approx(std::log(2)));
     CHECK(value({0, -infinity}) == 0);
     CHECK(value({0, -30}) == doctest::Approx(std::exp(-30)).epsilon(1e-2));
-    const Tensor grad =
-        gradient(losses[0].second, Tensor::of({-1000, 1000}, {1, 2}, dtype), labels);
+    const Tensor grad = gradient(losses[0].loss, Tensor::of({-1000, 1000}, {1, 2}, dtype), labels);
     CHECK(grad.at(0) == -1);
     CHECK(grad.at(1) == 1);
   }
@@ -178,23 +183,23 @@ TEST_CASE("multi_margin: the slope at equality is 0") {
 }
 
 TEST_CASE("loss: a NaN logit makes the loss NaN, and the gradient of its row only") {
-  for (const auto& [name, loss] : losses) {
-    CAPTURE(name);
+  for (const Named& tested : losses) {
+    CAPTURE(tested.name);
     const std::array labels{0, 2};
     for (const DType dtype : {DType::f32, DType::f64}) {
       for (const int place : {0, 1, 2}) {
         Tensor f = Tensor::zeros({2, 3}, DType::f64);
         f.write<double>()[place] = not_a_number;
         f = f.to(dtype);
-        CHECK(std::isnan(loss(f, labels).value().item()));
-        const Tensor grad = gradient(loss, f, labels);
+        CHECK(std::isnan(tested.loss(f, labels).value().item()));
+        const Tensor grad = gradient(tested.loss, f, labels);
         CHECK(std::isnan(grad.at(0)));
         CHECK(all_finite(grad.rows(1, 2)));
       }
     }
     Tensor f = Tensor::zeros({2, 3});
     f.write<float>()[4] = std::numeric_limits<float>::infinity();
-    CHECK_FALSE(std::isfinite(loss(f, labels).value().item()));
+    CHECK_FALSE(std::isfinite(tested.loss(f, labels).value().item()));
   }
 }
 
@@ -203,11 +208,11 @@ TEST_CASE("loss: one and many threads give the same bits") {
   const auto labels = random_labels(7, 20000, 10);
   Rng rng(8);
   const Tensor f = random_normal(rng, {20000, 10});
-  for (const auto& [name, loss] : losses) {
+  for (const Named& tested : losses) {
     set_num_threads(1);
-    const double one = loss(f, labels).value().item();
+    const double one = tested.loss(f, labels).value().item();
     set_num_threads(4);
-    const double four = loss(f, labels).value().item();
+    const double four = tested.loss(f, labels).value().item();
     set_num_threads(threads);
     CHECK(one == four);
   }
