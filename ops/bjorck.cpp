@@ -4,7 +4,8 @@
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/bjorck.hpp>
 #include <isotape/ops/polar.hpp>
-#include <numeric>
+#include <iterator>
+#include <limits>
 
 namespace isotape {
 namespace {
@@ -14,14 +15,18 @@ const Op bjorck_op("bjorck");
 // From this size on a matrix gets all threads of BLAS, below it one thread is given several.
 constexpr std::int64_t threaded_size = 256;
 
-// One entry of ws with what its gradient needs. All matrices of a batch have one shape.
+// One matrix of an entry of ws: what was measured, and what its gradient needs.
+struct Matrix {
+  PolarMap map;
+  Spectrum spectrum;
+  BjorckReport report;
+};
+
+// One entry of ws; its matrices have one shape.
 struct Item {
-  Tensor left;     // of polar_derivative: the result, or w for a fixed number of steps
-  Tensor vectors;  // [b, small, small], f64
-  Tensor sigma;    // [b, small], f64; zero where it counts as zero
-  std::vector<double> scales;
+  Tensor left;  // of polar_derivative: the result, or w for a fixed number of steps
   PolarShape shape;
-  std::int64_t batch = 1;
+  std::vector<Matrix> matrices;
 };
 
 // One matrix: where it lies, and how much work it is.
@@ -87,105 +92,115 @@ std::vector<Job> jobs_of(const std::vector<Item>& items, F&& wanted) {
     if (!wanted(i)) continue;
     const auto n = static_cast<double>(items[i].shape.small());
     const double cost = n * n * (20 * n + static_cast<double>(items[i].shape.large()));
-    for (std::int64_t k = 0; k < items[i].batch; ++k) jobs.push_back({i, k, cost});
+    for (std::int64_t k = 0; k < std::ssize(items[i].matrices); ++k) jobs.push_back({i, k, cost});
   }
   return jobs;
 }
 
-struct Measured {
-  double defect = 0;
-  double sigma_min = 0;
-  double sigma_max = 0;
-};
-
-// Raw places of one item, taken before the jobs run in parallel.
-template <class T>
-struct Place {
-  const T* w;
-  T* q;
-  double* vectors;
-  double* sigma;
-};
-
 template <class T>
 class Forward {
  public:
-  Forward(const BjorckOptions& options, std::vector<Item>& items, const Tensors& ws, Tensors& qs)
-      : options_(options), items_(items) {
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      places_.push_back({ws[i].data<T>(), qs[i].write<T>(), items[i].vectors.write<double>(),
-                         items[i].sigma.write<double>()});
-      measured_.emplace_back(items[i].batch);
-      first_.push_back(i == 0 ? 0 : first_.back() + items[i - 1].batch);
+  // `keep`: a gradient or a report may be asked for, which need the spectrum.
+  Forward(const BjorckOptions& options, const Tensors& ws, Tensors& qs, bool keep, bool measure)
+      : options_(options), keep_(keep), measure_(measure) {
+    if (options_.tolerance == 0) options_.tolerance = std::is_same_v<T, float> ? 2e-6 : 1e-12;
+    for (std::size_t i = 0; i < ws.size(); ++i) {
+      const PolarShape shape = shape_of(ws[i]);
+      const std::int64_t batch = ws[i].size() / shape.size();
+      items_.push_back({options.iterations > 0 ? ws[i] : qs[i], shape,
+                        std::vector<Matrix>(static_cast<std::size_t>(batch))});
+      places_.push_back({ws[i].data<T>(), qs[i].write<T>(), total_});
+      total_ += batch;
     }
   }
 
-  void operator()(const Job& job) {
-    Item& item = items_[job.item];
-    const PolarShape shape = item.shape;
-    const std::int64_t n = shape.small();
-    const Place<T>& place = places_[job.item];
-    const T* const w = place.w + job.index * shape.size();
-    T* const q = place.q + job.index * shape.size();
-    double* const vectors = place.vectors + job.index * n * n;
-    double* const sigma = place.sigma + job.index * n;
-
-    require_finite(shape, w, first_[job.item] + job.index);
-    polar_spectrum(shape, w, vectors, sigma);
-    const auto [least, largest] = std::minmax_element(sigma, sigma + n);
-    Measured& measured = measured_[job.item][job.index];
-    measured.sigma_min = *least;
-    measured.sigma_max = *largest;
-
-    PolarMap map{options_.iterations, options_.order};
-    if (map.converged()) {
-      const double zero = polar_rank_tolerance * measured.sigma_max;
-      std::replace_if(
-          sigma, sigma + n, [zero](double s) { return s <= zero; }, 0.0);
-    } else {
-      map.scale = options_.prescale ? *options_.prescale : polar_prescale(shape, w, sigma);
-    }
-    item.scales[job.index] = map.scale;
-    polar_from_spectrum(map, shape, w, vectors, sigma, q);
-    if (measure_) measured.defect = polar_defect(shape, q);
-  }
-
-  void measure() { measure_ = true; }
-
-  BjorckReport report(std::size_t i) const {
-    BjorckReport report;
-    report.defect = report.kappa = report.sigma_max = 0;
-    report.sigma_min = std::numeric_limits<double>::infinity();
-    const double tolerance = options_.tolerance > 0     ? options_.tolerance
-                             : std::is_same_v<T, float> ? 2e-6
-                                                        : 1e-12;
-    report.converged = true;
-    for (const Measured& one : measured_[i]) {
-      if (!(one.defect <= report.defect)) report.defect = one.defect;
-      report.kappa =
-          std::max(report.kappa, one.sigma_min > 0 ? one.sigma_max / one.sigma_min
-                                                   : std::numeric_limits<double>::infinity());
-      report.sigma_min = std::min(report.sigma_min, one.sigma_min);
-      report.sigma_max = std::max(report.sigma_max, one.sigma_max);
-      report.converged = report.converged && one.defect <= tolerance;
-    }
-    report.iterations = options_.iterations;
-    return report;
+  std::vector<Item> run() && {
+    isotape::run(jobs_of(items_, [](std::size_t) { return true; }), items_,
+                 [this](const Job& job) { compute(job); });
+    return std::move(items_);
   }
 
  private:
-  const BjorckOptions& options_;
-  std::vector<Item>& items_;
-  std::vector<Place<T>> places_;
-  std::vector<std::vector<Measured>> measured_;
-  std::vector<std::int64_t> first_;
-  bool measure_ = false;
+  // Raw places, taken before the jobs run in parallel, and the number of matrices before.
+  struct Place {
+    const T* w;
+    T* q;
+    std::int64_t first;
+  };
+
+  void compute(const Job& job) {
+    Item& item = items_[job.item];
+    const PolarShape shape = item.shape;
+    const Place& place = places_[job.item];
+    const T* const w = place.w + job.index * shape.size();
+    T* const q = place.q + job.index * shape.size();
+    Matrix& matrix = item.matrices[job.index];
+    matrix.map = {options_.iterations, options_.order};
+
+    require_finite(shape, w, place.first + job.index);
+    const bool done = options_.path == BjorckPath::fast && compute_fast(shape, w, q, matrix);
+    if (!done || keep_) matrix.spectrum = polar_spectrum(shape, w);
+    if (matrix.spectrum.sigma) summarise(matrix.spectrum, matrix.report);
+    if (matrix.spectrum.sigma && matrix.map.converged()) polar_drop_null_space(matrix.spectrum);
+    if (!done) {
+      if (!matrix.map.converged()) {
+        matrix.map.scale =
+            options_.prescale ? *options_.prescale : polar_prescale(shape, w, matrix.spectrum);
+      }
+      matrix.report.iterations = options_.iterations;
+      polar_exact(matrix.map, shape, w, matrix.spectrum, q);
+    }
+    if (measure_) {
+      matrix.report.defect = polar_defect(shape, q);
+      matrix.report.converged = matrix.report.defect <= options_.tolerance;
+    }
+  }
+
+  bool compute_fast(PolarShape shape, const T* w, T* q, Matrix& matrix) {
+    const FastOutcome outcome =
+        polar_fast(matrix.map, shape, w, options_.tolerance, options_.prescale, q);
+    if (!outcome.converged) return false;
+    matrix.map.scale = outcome.scale;
+    matrix.report.iterations = outcome.steps;
+    matrix.report.path = BjorckPath::fast;
+    return true;
+  }
+
+  static void summarise(const Spectrum& spectrum, BjorckReport& report) {
+    const auto sigma = spectrum.sigma.values<double>();
+    const auto [least, largest] = std::minmax_element(sigma.begin(), sigma.end());
+    report.sigma_min = *least;
+    report.sigma_max = *largest;
+    report.kappa = *least > 0 ? *largest / *least : std::numeric_limits<double>::infinity();
+  }
+
+  BjorckOptions options_;
+  bool keep_;
+  bool measure_;
+  std::vector<Item> items_;
+  std::vector<Place> places_;
+  std::int64_t total_ = 0;
 };
+
+// Of a batch, the worst in each respect.
+BjorckReport worst(const std::vector<Matrix>& matrices) {
+  BjorckReport result = matrices[0].report;
+  for (const Matrix& matrix : matrices) {
+    const BjorckReport& one = matrix.report;
+    result.converged = result.converged && one.converged;
+    if (!(one.defect <= result.defect)) result.defect = one.defect;
+    result.kappa = std::max(result.kappa, one.kappa);
+    result.sigma_min = std::min(result.sigma_min, one.sigma_min);
+    result.sigma_max = std::max(result.sigma_max, one.sigma_max);
+    result.iterations = std::max(result.iterations, one.iterations);
+    if (one.path == BjorckPath::exact) result.path = BjorckPath::exact;
+  }
+  return result;
+}
 
 // The derivative of the node, applied to one tensor per item; an absent one gives an absent one.
 template <class T>
-Tensors derivative(const BjorckOptions& options, const std::vector<Item>& items,
-                   const Tensors& dqs) {
+Tensors derivative(const std::vector<Item>& items, const Tensors& dqs) {
   Tensors dws(items.size());
   std::vector<T*> places(items.size());
   for (std::size_t i = 0; i < items.size(); ++i) {
@@ -196,13 +211,10 @@ Tensors derivative(const BjorckOptions& options, const std::vector<Item>& items,
   run(jobs_of(items, [&](std::size_t i) { return static_cast<bool>(dqs[i]); }), items,
       [&](const Job& job) {
         const Item& item = items[job.item];
-        const std::int64_t n = item.shape.small();
+        const Matrix& matrix = item.matrices[job.index];
         const std::int64_t at = job.index * item.shape.size();
-        const PolarMap map{options.iterations, options.order, item.scales[job.index]};
-        polar_derivative(map, item.shape, item.left.data<T>() + at,
-                         item.vectors.data<double>() + job.index * n * n,
-                         item.sigma.data<double>() + job.index * n, dqs[job.item].data<T>() + at,
-                         places[job.item] + at);
+        polar_derivative(matrix.map, item.shape, item.left.data<T>() + at, matrix.spectrum,
+                         dqs[job.item].data<T>() + at, places[job.item] + at);
       });
   return dws;
 }
@@ -221,29 +233,22 @@ Vars bjorck(const Vars& ws, const BjorckOptions& options, std::vector<BjorckRepo
   if (ws.empty()) return {};
   check(ws, options);
   return dispatch_float(ws[0].dtype(), "bjorck", [&]<class T>() {
-    std::vector<Item> items;
     Tensors values;
     Tensors qs;
     for (const Var& w : ws) {
-      const PolarShape shape = shape_of(w.value());
-      const std::int64_t batch = w.value().size() / shape.size();
       values.push_back(w.value());
       qs.emplace_back(w.shape(), w.dtype());
-      items.push_back({options.iterations > 0 ? values.back() : qs.back(),
-                       Tensor({batch, shape.small(), shape.small()}, DType::f64),
-                       Tensor({batch, shape.small()}, DType::f64), std::vector<double>(batch, 1.0),
-                       shape, batch});
     }
-    Forward<T> forward(options, items, values, qs);
-    if (reports != nullptr) forward.measure();
-    run(jobs_of(items, [](std::size_t) { return true; }), items, std::ref(forward));
-    for (std::size_t i = 0; reports != nullptr && i < items.size(); ++i) {
-      reports->push_back(forward.report(i));
-    }
+    const bool measure = reports != nullptr;
+    const bool keep = measure || is_recording(ws);
+    const std::vector<Item> items = Forward<T>(options, values, qs, keep, measure).run();
     Tensors saved;
-    for (const Item& item : items) saved.push_back(item.left);
+    for (const Item& item : items) {
+      saved.push_back(item.left);
+      if (measure) reports->push_back(worst(item.matrices));
+    }
     // The derivative is symmetric: one function is both the vjp and the jvp.
-    auto jvp = [options, items](const Tensors& dws) { return derivative<T>(options, items, dws); };
+    auto jvp = [items](const Tensors& dws) { return derivative<T>(items, dws); };
     auto vjp = [jvp](Tensors dqs, Needs needs) {
       for (std::size_t i = 0; i < dqs.size(); ++i) {
         if (!needs(i)) dqs[i] = {};

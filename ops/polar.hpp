@@ -4,6 +4,7 @@
 #include <isotape/core/blas.hpp>
 #include <isotape/core/tensor.hpp>
 #include <isotape/ops/polar_map.hpp>
+#include <optional>
 
 namespace isotape {
 
@@ -31,34 +32,58 @@ struct PolarShape {
   void inner(const T* a, const T* b, T* k) const {
     blas::gemm<T>(!wide(), wide(), small(), small(), large(), T{1}, a, n, b, n, T{0}, k, small());
   }
-  /// y' = alpha a' r + beta y', r [small, small].
+  /// y' = a' r + beta y', r [small, small].
   template <class T>
-  void apply(T alpha, const T* a, const T* r, T beta, T* y) const {
+  void apply(const T* a, const T* r, T beta, T* y) const {
     if (wide()) {
-      blas::gemm<T>(true, false, m, n, m, alpha, r, m, a, n, beta, y, n);
+      blas::gemm<T>(true, false, m, n, m, T{1}, r, m, a, n, beta, y, n);
     } else {
-      blas::gemm<T>(false, false, m, n, n, alpha, a, n, r, n, beta, y, n);
+      blas::gemm<T>(false, false, m, n, n, T{1}, a, n, r, n, beta, y, n);
     }
   }
 };
 
-/// Relative threshold below which a singular value counts as zero in the polar factor.
-inline constexpr double polar_rank_tolerance = 1e-7;
+/// Singular values of w and its singular vectors on the small side, in f64: row i of vectors
+/// [small, small] belongs to sigma[i] [small]. In no order.
+struct Spectrum {
+  Tensor vectors;
+  Tensor sigma;
+};
 
-/// The singular values of w and its singular vectors on the small side, in f64: row i of vectors
-/// [small, small] belongs to sigma[i] [small].
+/// By eigendecomposition of the Gram matrix in f64; for f64, and for f32 beyond kappa = 3e3, by the
+/// singular value decomposition of w.
 template <class T>
-void polar_spectrum(PolarShape shape, const T* w, double* vectors, double* sigma);
+Spectrum polar_spectrum(PolarShape shape, const T* w);
+
+/// Singular values below 1e-7 times the largest count as zero in the polar factor: sets them so.
+void polar_drop_null_space(Spectrum& spectrum);
 
 /// The least of the proved bounds of sigma_max that are cheap to have: the Schatten 8-norm, which
 /// is ||(w^T w)^2||_F^(1/4), from the singular values, and (||w||_1 ||w||_inf)^(1/2). 1 for w = 0.
 template <class T>
-double polar_prescale(PolarShape shape, const T* w, const double* sigma);
+double polar_prescale(PolarShape shape, const T* w, const Spectrum& spectrum);
+/// (||w||_1 ||w||_inf)^(1/2).
+template <class T>
+double row_column_norm(PolarShape shape, const T* w);
 
 /// q = w h(w^T w), computed in f64 from the spectrum, and rounded once.
 template <class T>
-void polar_from_spectrum(const PolarMap& map, PolarShape shape, const T* w, const double* vectors,
-                         const double* sigma, T* q);
+void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectrum& spectrum, T* q);
+
+/// What the iteration in w's own precision did.
+struct FastOutcome {
+  bool converged = false;  // for a fixed number of steps: whether the result is finite
+  int steps = 0;
+  double scale = 1;
+};
+
+/// q by the iteration itself. For the polar factor it runs until a further step of order 1, which
+/// squares the defect, brings it below the tolerance, and makes that step; it gives up after as
+/// many steps as kappa = 20 takes, beyond which rounding costs more than the exact path.
+/// @param prescale  divides w; a proved bound of sigma_max as in polar_prescale, unless given
+template <class T>
+FastOutcome polar_fast(const PolarMap& map, PolarShape shape, const T* w, double tolerance,
+                       std::optional<double> prescale, T* q);
 
 /// max |q'^T q' - I|, measured in T.
 template <class T>
@@ -68,7 +93,7 @@ double polar_defect(PolarShape shape, const T* q);
 /// function sum F(s_i), F' = f, of w), so this is both the vjp and the jvp.
 /// @param left  q for the polar factor, w for a fixed number of steps
 template <class T>
-void polar_derivative(const PolarMap& map, PolarShape shape, const T* left, const double* vectors,
-                      const double* sigma, const T* dq, T* dw);
+void polar_derivative(const PolarMap& map, PolarShape shape, const T* left,
+                      const Spectrum& spectrum, const T* dq, T* dw);
 
 }  // namespace isotape

@@ -67,9 +67,11 @@ struct Core {
 // The two products over the long side run in C: f32 is enough for an f32 gradient of the polar
 // factor; the fixed-step form has terms that cancel, and is computed in f64.
 template <class C>
-void derivative(const PolarMap& map, PolarShape shape, const C* left, const double* vectors,
-                const double* sigma, const C* dq, C* dw) {
+void derivative(const PolarMap& map, PolarShape shape, const C* left, const Spectrum& spectrum,
+                const C* dq, C* dw) {
   const std::int64_t n = shape.small();
+  const double* const vectors = spectrum.vectors.data<double>();
+  const double* const sigma = spectrum.sigma.data<double>();
   const bool regular = std::all_of(sigma, sigma + n, [](double s) { return s > 0; });
   const Core core{map.converged(), !(map.converged() && regular && shape.m == shape.n)};
 
@@ -90,23 +92,23 @@ void derivative(const PolarMap& map, PolarShape shape, const C* left, const doub
   core.combine(n, g, h, c);
   from_eigenbasis(n, vectors, c, b, a);
   std::transform(a, a + n * n, k, [](double x) { return static_cast<C>(x); });
-  shape.apply(C{1}, left, k, C{0}, dw);
+  shape.apply(left, k, C{0}, dw);
   if (!core.complement) return;
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < n; ++j) b[i * n + j] = h[i] * vectors[i * n + j];
   }
   blas::gemm(true, false, n, n, n, 1.0, vectors, n, b, n, 0.0, a, n);
   std::transform(a, a + n * n, k, [](double x) { return static_cast<C>(x); });
-  shape.apply(C{1}, dq, k, C{1}, dw);
+  shape.apply(dq, k, C{1}, dw);
 }
 
 }  // namespace
 
 template <class T>
-void polar_derivative(const PolarMap& map, PolarShape shape, const T* left, const double* vectors,
-                      const double* sigma, const T* dq, T* dw) {
+void polar_derivative(const PolarMap& map, PolarShape shape, const T* left,
+                      const Spectrum& spectrum, const T* dq, T* dw) {
   if (std::is_same_v<T, double> || map.converged()) {
-    derivative(map, shape, left, vectors, sigma, dq, dw);
+    derivative(map, shape, left, spectrum, dq, dw);
     return;
   }
   Tensor work({3, shape.size()}, f64);
@@ -115,13 +117,13 @@ void polar_derivative(const PolarMap& map, PolarShape shape, const T* left, cons
   double* const dw64 = dq64 + shape.size();
   std::copy(left, left + shape.size(), left64);
   std::copy(dq, dq + shape.size(), dq64);
-  derivative(map, shape, left64, vectors, sigma, dq64, dw64);
+  derivative(map, shape, left64, spectrum, dq64, dw64);
   std::transform(dw64, dw64 + shape.size(), dw, [](double x) { return static_cast<T>(x); });
 }
 
-template void polar_derivative<float>(const PolarMap&, PolarShape, const float*, const double*,
-                                      const double*, const float*, float*);
-template void polar_derivative<double>(const PolarMap&, PolarShape, const double*, const double*,
-                                       const double*, const double*, double*);
+template void polar_derivative<float>(const PolarMap&, PolarShape, const float*, const Spectrum&,
+                                      const float*, float*);
+template void polar_derivative<double>(const PolarMap&, PolarShape, const double*, const Spectrum&,
+                                       const double*, double*);
 
 }  // namespace isotape

@@ -23,11 +23,8 @@ constexpr double gram_limit = 1e-7;
 template <class T>
 bool spectrum_of_gram(PolarShape shape, const T* w, double* vectors, double* sigma) {
   const std::int64_t n = shape.small();
-  const Tensor w64 = [&] {
-    Tensor copy({shape.m, shape.n}, f64);
-    std::copy(w, w + shape.size(), copy.write<double>());
-    return copy;
-  }();
+  Tensor w64({shape.m, shape.n}, f64);
+  std::copy(w, w + shape.size(), w64.write<double>());
   shape.gram(w64.data<double>(), vectors);
   blas::symmetric_eigen(n, vectors, sigma);  // ascending
   if (!(sigma[0] > gram_limit * sigma[n - 1])) return false;
@@ -56,20 +53,26 @@ void spectrum_of_svd(PolarShape shape, const T* w, double* vectors, double* sigm
 }  // namespace
 
 template <class T>
-void polar_spectrum(PolarShape shape, const T* w, double* vectors, double* sigma) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (spectrum_of_gram(shape, w, vectors, sigma)) return;
+Spectrum polar_spectrum(PolarShape shape, const T* w) {
+  const std::int64_t n = shape.small();
+  Spectrum spectrum{Tensor({n, n}, f64), Tensor({n}, f64)};
+  double* const vectors = spectrum.vectors.write<double>();
+  double* const sigma = spectrum.sigma.write<double>();
+  if (std::is_same_v<T, double> || !spectrum_of_gram(shape, w, vectors, sigma)) {
+    spectrum_of_svd(shape, w, vectors, sigma);
   }
-  spectrum_of_svd(shape, w, vectors, sigma);
+  return spectrum;
+}
+
+void polar_drop_null_space(Spectrum& spectrum) {
+  const double zero = 1e-7 * max_abs(spectrum.sigma);
+  double* const sigma = spectrum.sigma.write<double>();
+  std::replace_if(
+      sigma, sigma + spectrum.sigma.size(), [zero](double s) { return s <= zero; }, 0.0);
 }
 
 template <class T>
-double polar_prescale(PolarShape shape, const T* w, const double* sigma) {
-  const std::int64_t n = shape.small();
-  const double sigma_max = *std::max_element(sigma, sigma + n);
-  if (sigma_max == 0) return 1;
-  double schatten = 0;
-  for (std::int64_t i = 0; i < n; ++i) schatten += std::pow(sigma[i] / sigma_max, 8);
+double row_column_norm(PolarShape shape, const T* w) {
   Tensor columns = Tensor::zeros({shape.n}, f64);
   double* const column = columns.write<double>();
   double row_max = 0;
@@ -82,30 +85,39 @@ double polar_prescale(PolarShape shape, const T* w, const double* sigma) {
     }
     row_max = std::max(row_max, row);
   }
-  const double column_max = *std::max_element(column, column + shape.n);
-  return std::min(sigma_max * std::pow(schatten, 1.0 / 8), std::sqrt(row_max * column_max));
+  return std::sqrt(row_max) * std::sqrt(*std::max_element(column, column + shape.n));
 }
 
 template <class T>
-void polar_from_spectrum(const PolarMap& map, PolarShape shape, const T* w, const double* vectors,
-                         const double* sigma, T* q) {
+double polar_prescale(PolarShape shape, const T* w, const Spectrum& spectrum) {
+  const double sigma_max = max_abs(spectrum.sigma);
+  if (sigma_max == 0) return 1;
+  double eighth = 0;
+  for (const double s : spectrum.sigma.values<double>()) eighth += std::pow(s / sigma_max, 8);
+  return std::min(sigma_max * std::pow(eighth, 1.0 / 8), row_column_norm(shape, w));
+}
+
+template <class T>
+void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectrum& spectrum,
+                 T* q) {
   const std::int64_t n = shape.small();
+  const double* const vectors = spectrum.vectors.data<double>();
   Tensor work({2 * n + 1, n}, f64);
   double* const scaled = work.write<double>();
   double* const r = scaled + n * n;
   double* const h = r + n * n;
-  polar_quotients(map, n, sigma, h);
+  polar_quotients(map, n, spectrum.sigma.data<double>(), h);
   scale_rows(n, h, vectors, scaled);
   blas::gemm(true, false, n, n, n, 1.0, vectors, n, scaled, n, 0.0, r, n);  // v h v^T
 
   Tensor w64({shape.m, shape.n}, f64);
   std::copy(w, w + shape.size(), w64.write<double>());
   if constexpr (std::is_same_v<T, double>) {
-    shape.apply(1.0, w64.data<double>(), r, 0.0, q);
+    shape.apply(w64.data<double>(), r, 0.0, q);
   } else {
     Tensor q64({shape.m, shape.n}, f64);
     double* const exact = q64.write<double>();
-    shape.apply(1.0, w64.data<double>(), r, 0.0, exact);
+    shape.apply(w64.data<double>(), r, 0.0, exact);
     std::transform(exact, exact + shape.size(), q, [](double x) { return static_cast<T>(x); });
   }
 }
@@ -127,11 +139,11 @@ double polar_defect(PolarShape shape, const T* q) {
   return static_cast<double>(largest);
 }
 
-#define ISOTAPE_INSTANTIATE(T)                                                               \
-  template void polar_spectrum<T>(PolarShape, const T*, double*, double*);                   \
-  template double polar_prescale<T>(PolarShape, const T*, const double*);                    \
-  template void polar_from_spectrum<T>(const PolarMap&, PolarShape, const T*, const double*, \
-                                       const double*, T*);                                   \
+#define ISOTAPE_INSTANTIATE(T)                                                              \
+  template Spectrum polar_spectrum<T>(PolarShape, const T*);                                \
+  template double row_column_norm<T>(PolarShape, const T*);                                 \
+  template double polar_prescale<T>(PolarShape, const T*, const Spectrum&);                 \
+  template void polar_exact<T>(const PolarMap&, PolarShape, const T*, const Spectrum&, T*); \
   template double polar_defect<T>(PolarShape, const T*);
 ISOTAPE_INSTANTIATE(float)
 ISOTAPE_INSTANTIATE(double)

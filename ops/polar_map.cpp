@@ -6,23 +6,20 @@
 namespace isotape {
 namespace {
 
-// (1 - e)^(-1/2) = sum c_m e^m: the iteration's factor r(e) is this series, cut after e^order.
-constexpr double series[5] = {1.0, 1.0 / 2, 3.0 / 8, 5.0 / 16, 35.0 / 128};
-
 double factor(int order, double e) {
-  double r = series[order];
-  for (int m = order - 1; m >= 0; --m) r = r * e + series[m];
+  double r = polar_series[order];
+  for (int m = order - 1; m >= 0; --m) r = r * e + polar_series[m];
   return r;
 }
 
 // r[a, b] = (r(a) - r(b)) / (a - b): Horner's rule for r(a) yields the coefficients of the quotient
 // by (x - a), which is evaluated at b as they come.
 double factor_difference(int order, double a, double b) {
-  double r = series[order];
+  double r = polar_series[order];
   double quotient = 0;
   for (int m = order - 1; m >= 0; --m) {
     quotient = quotient * b + r;
-    r = r * a + series[m];
+    r = r * a + polar_series[m];
   }
   return quotient;
 }

@@ -8,9 +8,13 @@ namespace isotape {
 // differences. f is odd: f(s) = s h(s^2), so that the matrix map is w h(w^T w), and all that its
 // derivative needs is h and h[a, b] = (h(a) - h(b)) / (a - b) at the squared singular values.
 
+/// (1 - e)^(-1/2) = sum c_m e^m: one step multiplies w by this series at e = I - w^T w, cut after
+/// the power `order`.
+inline constexpr double polar_series[5] = {1.0, 1.0 / 2, 3.0 / 8, 5.0 / 16, 35.0 / 128};
+
 /// f as data: the sign (the polar factor) for steps = 0, else the steps-fold composition of
-///     p(x) = x (1 + 1/2 e + 3/8 e^2 + 5/16 e^3 + 35/128 e^4),   e = 1 - x^2,
-/// cut after e^order, applied to s / scale.
+///     p(x) = x sum_{m <= order} c_m (1 - x^2)^m,
+/// applied to s / scale.
 struct PolarMap {
   int steps = 0;
   int order = 1;

@@ -101,4 +101,18 @@ TEST_CASE("bjorck: equal singular values need no care") {
   }
 }
 
+TEST_CASE("bjorck: the gradient holds on the fast path and for many matrices in one node") {
+  Rng rng(8);
+  const Tensors ws = {with_spectrum(rng, 4, 4, geometric(4, 5)),
+                      with_spectrum(rng, 3, 7, geometric(3, 5)),
+                      random_normal(rng, {2, 4, 3}, 1, DType::f64)};
+  for (const BjorckPath path : {BjorckPath::exact, BjorckPath::fast}) {
+    for (const int steps : {0, 2}) {
+      const BjorckOptions options{.path = path, .iterations = steps, .prescale = 3.0};
+      CHECK(gradcheck("bjorck", [&](const Vars& in) { return bjorck(in, options); }, ws,
+                      {.step = 1e-4, .points = 6}));
+    }
+  }
+}
+
 TEST_SUITE_END();
