@@ -36,6 +36,11 @@ struct Entry {
   std::int64_t end;
 };
 
+// In quotes and ASCII, whatever a file's names hold.
+std::string quoted(const std::string& name) {
+  return json(name).dump(-1, ' ', true, json::error_handler_t::replace);
+}
+
 const char* format_name(DType dtype) {
   switch (dtype) {
     case DType::f32:
@@ -84,8 +89,8 @@ class Strict {
     } else if (event == json::parse_event_t::key) {
       const auto& key = parsed.get_ref<const std::string&>();
       if (!keys_.back().insert(key).second) {
-        file_->fail(length_bytes, "expected distinct names in the header, found \"", key,
-                    "\" twice");
+        file_->fail(length_bytes, "expected distinct names in the header, found ", quoted(key),
+                    " twice");
       }
     }
     return true;
@@ -128,7 +133,7 @@ json read_header(InputFile& file, std::int64_t& data_begin) {
   std::string text = found.dump(-1, ' ', true);
   constexpr std::size_t longest = 60;
   if (text.size() > longest) text = text.substr(0, longest) + "...";
-  file.fail(length_bytes, "tensor \"", name, "\": expected ", expected, ", found ", text);
+  file.fail(length_bytes, "tensor ", quoted(name), ": expected ", expected, ", found ", text);
 }
 
 std::vector<std::int64_t> integers(const InputFile& file, const std::string& name,
@@ -190,8 +195,8 @@ void check_tiling(const InputFile& file, std::int64_t data_begin, std::vector<En
   std::int64_t position = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != position) {
-      file.fail(data_begin + position, "tensor \"", entry.name, "\": expected data_offsets from ",
-                position, " on, found ", entry.begin,
+      file.fail(data_begin + position, "tensor ", quoted(entry.name),
+                ": expected data_offsets from ", position, " on, found ", entry.begin,
                 entry.begin < position ? " (overlap)" : " (gap)");
     }
     position = entry.end;
@@ -215,8 +220,8 @@ std::map<std::string, std::string> read_metadata(const InputFile& file, const js
 void save_safetensors(const std::filesystem::path& path, const SafeTensors& content) {
   std::vector<Entry> entries;
   for (const auto& [name, tensor] : content.tensors) {
-    require<ValueError>(static_cast<bool>(tensor), "save_safetensors: expected a tensor for \"",
-                        name, "\", got an absent one");
+    require<ValueError>(static_cast<bool>(tensor), "save_safetensors: expected a tensor for ",
+                        quoted(name), ", got an absent one");
     require<ValueError>(name != metadata_name,
                         "save_safetensors: expected another tensor name, got ", metadata_name);
     entries.push_back({name, tensor.dtype(), tensor.shape(), 0, 0});

@@ -203,6 +203,11 @@ TEST_CASE("load_safetensors: says where, what was expected and what was found") 
     CHECK(error_for_entry(entry("F32", "2", "0,7")) ==
           R"(offset 8: tensor "x": expected data_offsets 8 apart for F32 [2], found [0,7])");
   }
+  SUBCASE("a name that is not for a terminal") {
+    CHECK(error_for(file_of(R"({"\u001b\u00e4":7})", "")) ==
+          R"(offset 8: tensor "\u001b\u00e4": expected the fields dtype, shape and data_offsets, )"
+          "found 7");
+  }
   SUBCASE("the elements") {
     const auto error_for_two = [&](std::string_view x, std::string_view y, std::string_view data) {
       return error_for(
