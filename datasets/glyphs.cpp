@@ -122,17 +122,17 @@ struct Pose {
 
   explicit Pose(Rng& rng) {
     constexpr double degree = std::numbers::pi / 180;
-    const double angle = 9 * degree * std::clamp(rng.normal(), -2.5, 2.5);
-    const double height = uniform(rng, 7.2, 10.2);  // half of it
-    const double width = height * uniform(rng, 0.8, 1.25);
+    const double angle = 11 * degree * std::clamp(rng.normal(), -2.5, 2.5);
+    const double height = uniform(rng, 6.5, 10.5);  // half of it
+    const double width = height * uniform(rng, 0.75, 1.3);
     const double slant = uniform(rng, -0.35, 0.2);
     // rotation * shear * scale
     xx = static_cast<float>(std::cos(angle) * width);
     xy = static_cast<float>((std::cos(angle) * slant - std::sin(angle)) * height);
     yx = static_cast<float>(std::sin(angle) * width);
     yy = static_cast<float>((std::sin(angle) * slant + std::cos(angle)) * height);
-    shift_x = uniform(rng, 11.5, 15.5);
-    shift_y = uniform(rng, 11.8, 15.2);
+    shift_x = uniform(rng, 11, 16);
+    shift_y = uniform(rng, 11.5, 15.5);
   }
   Point operator()(Point p) const {
     return {xx * p.x + xy * p.y + shift_x, yx * p.x + yy * p.y + shift_y};
@@ -196,9 +196,9 @@ void draw_digit(int digit, Rng rng, std::uint8_t* image) {
   const Form& form = forms[rng.below(forms.size())];
   const Pose pose(rng);
   const float radius = uniform(rng, 0.7, 1.7);
-  const float ink = uniform(rng, 160, 255);
-  const float noise = uniform(rng, 0, 0.2);
-  constexpr double wobble = 0.06;
+  const float ink = uniform(rng, 130, 255);
+  const float noise = uniform(rng, 0, 0.25);
+  constexpr double wobble = 0.08;
 
   std::array<float, pixels> distance;
   distance.fill(1e6F);
