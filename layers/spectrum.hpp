@@ -36,15 +36,16 @@ struct Enclosure {
 ///
 /// The upper limit holds for zero padding of any width, and for circular padding where the output
 /// is no larger than the image and the stride divides its extents (else an input pixel is met more
-/// often than the kernel knows); the lower one for the latter. Dilation changes neither at
-/// stride 1. Rounding, also of this function, is included. The limits are tight for kernels that
-/// are nearly orthogonal, and up to a small factor above the norm for others: they are the least of
+/// often than the kernel knows); the lower one for the latter. Dilation changes neither at stride
+/// 1. Rounding, also of this function, is included. upper^2 is the least of
 ///
-///     1 + max_i sum_jd |D_d[i,j]|,   1 + sum_d |D_d|_2,   D = G - delta I
-///         max_i sum_jd |G_d[i,j]|,       sum_d |G_d|_2
+///     c + max_i sum_jd |D_d[i,j]|,   c + sum_d |D_d|_2,   D = G - c delta I,   h w |M|_2^2
 ///
-/// for upper^2, with G_d = sum_a kernel[a]^T kernel[a + d] the Gram kernel (or, where O is smaller,
-/// of the outputs), by Gershgorin's rows; lower^2 is 1 - (upper^2 - 1) for the first two.
+/// with G_d = sum_a kernel[a]^T kernel[a + d] the Gram kernel (or, where O is smaller, of the
+/// outputs), c = 0 or the mean diagonal of G_0, and M the kernel reshaped to a matrix of O, O h or
+/// O h w rows [Singla 2021]; lower^2 is c - |D|. So both limits are tight for an orthogonal kernel
+/// (to 2e-7 if rounded to f32), the upper one for a reshaped orthogonal matrix that attains its
+/// norm, and it exceeds the norm by a small factor for others.
 ///
 /// @throws as kernel_singular_values
 Enclosure kernel_enclosure(const Tensor& kernel, std::int64_t stride = 1, std::int64_t groups = 1);

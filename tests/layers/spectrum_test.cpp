@@ -188,6 +188,28 @@ TEST_CASE("kernel_enclosure: is tight for orthogonal kernels") {
   }
 }
 
+TEST_CASE("kernel_enclosure: an orthogonal kernel rounded to f32, and scaled, stays within 3e-7") {
+  const Tensor folded = bcop(3, 24, 24, DType::f64).to(DType::f32);
+  const Enclosure rounded = kernel_enclosure(folded);
+  CHECK(rounded.upper < 1 + 3e-7);
+  CHECK(rounded.lower > 1 - 3e-7);
+  Tensor scaled = folded.clone();
+  add_in_place(scaled, folded, 2);
+  CHECK(kernel_enclosure(scaled).upper < 3 + 9e-7);
+  CHECK(kernel_enclosure(scaled).lower > 3 - 9e-7);
+}
+
+TEST_CASE("conv_norm_bound: a reshaped orthogonal matrix over k has norm at most 1") {
+  for (const Shape& shape : {Shape{4, 3, 3, 2}, {6, 3, 3, 6}, {18, 3, 3, 2}, {2, 3, 3, 8}}) {
+    Rng rng(19);
+    const Tensor w = random_orthogonal(rng, {shape[0], 9 * shape[3]}, 1.0 / 3, DType::f64);
+    const double bound = conv_norm_bound(w.reshaped(shape));
+    CAPTURE(shape);
+    CHECK(bound <= 1 + 1e-12);
+    CHECK(bound >= kernel_singular_values(w.reshaped(shape), 6, 7).front());
+  }
+}
+
 TEST_CASE("kernel_enclosure: never below the norm of a kernel that attains it") {
   // One entry, all entries equal, and scales far from 1: the norm is known exactly.
   for (const double scale : {1e-200, 1e-30, 1e-3, 1.0, 3.0, 1e30}) {
