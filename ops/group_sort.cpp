@@ -14,16 +14,15 @@ const Op group_sort_op("group_sort");
 const Op max_min_op("max_min");
 
 constexpr std::int64_t elements_worth_a_thread = 1 << 15;
-constexpr int largest_byte_rank = 256;
+constexpr int largest_counted_group = 16;
+constexpr int largest_byte_place = 256;
 
-// Calls f(row) for every row of `channels` elements.
+std::int64_t row_count(const Tensor& x) { return x.size() / std::max<std::int64_t>(x.dim(-1), 1); }
+
+// Calls f(begin, end) for ranges of rows, in parallel; cost is that of one element.
 template <class F>
-void for_each_row(const Tensor& x, F&& f) {
-  const std::int64_t channels = std::max<std::int64_t>(x.dim(-1), 1);
-  parallel_for(x.size() / channels, elements_worth_a_thread / channels + 1,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t row = begin; row < end; ++row) f(row);
-               });
+void for_rows(const Tensor& x, std::int64_t cost, F&& f) {
+  parallel_for(row_count(x), elements_worth_a_thread / (x.dim(-1) * cost + 1) + 1, f);
 }
 
 // Whether b goes before a, which stands before it: a tie stays, a NaN counts as largest.
@@ -34,190 +33,215 @@ bool overtakes(T b, T a) {
 
 // ---- pairs
 
+// Of C = 2 half channels. The members of pair g are other() apart.
+template <Pairing pairing>
+struct Pairs {
+  static constexpr std::int64_t stride = pairing == Pairing::adjacent ? 2 : 1;
+  std::int64_t half;
+  std::int64_t other() const { return pairing == Pairing::adjacent ? 1 : half; }
+};
+
 template <Pairing pairing, class T>
-void sort_pairs(std::int64_t half, const T* x, T* y, std::uint8_t* swapped) {
-  constexpr std::int64_t stride = pairing == Pairing::adjacent ? 2 : 1;
-  const std::int64_t other = pairing == Pairing::adjacent ? 1 : half;
+void sort_pairs(Pairs<pairing> p, std::int64_t rows, const T* x, T* y, std::uint8_t* swapped) {
+  for (; rows > 0; --rows, x += 2 * p.half, y += 2 * p.half, swapped += p.half) {
 #pragma omp simd
-  for (std::int64_t g = 0; g < half; ++g) {
-    const T a = x[stride * g];
-    const T b = x[stride * g + other];
-    const bool swap = overtakes(b, a);
-    y[stride * g] = swap ? b : a;
-    y[stride * g + other] = swap ? a : b;
-    swapped[g] = static_cast<std::uint8_t>(swap);
+    for (std::int64_t g = 0; g < p.half; ++g) {
+      const T a = x[p.stride * g];
+      const T b = x[p.stride * g + p.other()];
+      const bool swap = overtakes(b, a);
+      y[p.stride * g] = swap ? b : a;
+      y[p.stride * g + p.other()] = swap ? a : b;
+      swapped[g] = static_cast<std::uint8_t>(swap);
+    }
   }
 }
 
 // The Jacobian of sort_pairs, its own transpose; y may be x.
 template <Pairing pairing, class T>
-void swap_pairs(std::int64_t half, const T* x, T* y, const std::uint8_t* swapped) {
-  constexpr std::int64_t stride = pairing == Pairing::adjacent ? 2 : 1;
-  const std::int64_t other = pairing == Pairing::adjacent ? 1 : half;
+void swap_pairs(Pairs<pairing> p, std::int64_t rows, const T* x, T* y,
+                const std::uint8_t* swapped) {
+  for (; rows > 0; --rows, x += 2 * p.half, y += 2 * p.half, swapped += p.half) {
 #pragma omp simd
-  for (std::int64_t g = 0; g < half; ++g) {
-    const T a = x[stride * g];
-    const T b = x[stride * g + other];
-    const bool swap = swapped[g] != 0;
-    y[stride * g] = swap ? b : a;
-    y[stride * g + other] = swap ? a : b;
+    for (std::int64_t g = 0; g < p.half; ++g) {
+      const T a = x[p.stride * g];
+      const T b = x[p.stride * g + p.other()];
+      const bool swap = swapped[g] != 0;
+      y[p.stride * g] = swap ? b : a;
+      y[p.stride * g + p.other()] = swap ? a : b;
+    }
   }
 }
 
-void sort_all_pairs(Pairing pairing, const Tensor& x_tensor, Tensor& y_tensor, Tensor& mask) {
-  const std::int64_t half = x_tensor.dim(-1) / 2;
+template <Pairing pairing>
+Tensor sort_all_pairs(const Tensor& x_tensor, Tensor& mask) {
+  const Pairs<pairing> pairs{x_tensor.dim(-1) / 2};
+  Tensor y_tensor(x_tensor.shape(), x_tensor.dtype());
   dispatch_float(x_tensor.dtype(), "max_min", [&]<class T>() {
     const T* x = x_tensor.data<T>();
     T* y = y_tensor.write<T>();
     auto* swapped = mask.write<std::uint8_t>();
-    for_each_row(x_tensor, [&](std::int64_t row) {
-      const std::int64_t at = row * 2 * half;
-      if (pairing == Pairing::split) {
-        sort_pairs<Pairing::split>(half, x + at, y + at, swapped + row * half);
-      } else {
-        sort_pairs<Pairing::adjacent>(half, x + at, y + at, swapped + row * half);
-      }
-    });
-  });
-}
-
-// In place where nobody else sees x.
-Tensor swap_all_pairs(Pairing pairing, Tensor x_tensor, const Tensor& mask) {
-  const std::int64_t half = x_tensor.dim(-1) / 2;
-  Tensor y_tensor =
-      x_tensor.unique() ? std::move(x_tensor) : Tensor(x_tensor.shape(), x_tensor.dtype());
-  dispatch_float(y_tensor.dtype(), "max_min", [&]<class T>() {
-    T* y = y_tensor.write<T>();
-    const T* x = x_tensor ? x_tensor.data<T>() : y;
-    const auto* swapped = mask.data<std::uint8_t>();
-    for_each_row(y_tensor, [&](std::int64_t row) {
-      const std::int64_t at = row * 2 * half;
-      if (pairing == Pairing::split) {
-        swap_pairs<Pairing::split>(half, x + at, y + at, swapped + row * half);
-      } else {
-        swap_pairs<Pairing::adjacent>(half, x + at, y + at, swapped + row * half);
-      }
+    for_rows(x_tensor, 1, [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t at = begin * pairs.half;
+      sort_pairs(pairs, end - begin, x + 2 * at, y + 2 * at, swapped + at);
     });
   });
   return y_tensor;
 }
 
+// In place where nobody else sees x.
+template <Pairing pairing>
+Tensor swap_all_pairs(Tensor x_tensor, const Tensor& mask) {
+  const Pairs<pairing> pairs{x_tensor.dim(-1) / 2};
+  Tensor y_tensor = x_tensor.unique() ? x_tensor : Tensor(x_tensor.shape(), x_tensor.dtype());
+  dispatch_float(x_tensor.dtype(), "max_min", [&]<class T>() {
+    const T* x = x_tensor.data<T>();
+    T* y = y_tensor.write<T>();
+    const auto* swapped = mask.data<std::uint8_t>();
+    for_rows(x_tensor, 1, [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t at = begin * pairs.half;
+      swap_pairs(pairs, end - begin, x + 2 * at, y + 2 * at, swapped + at);
+    });
+  });
+  return y_tensor;
+}
+
+template <Pairing pairing>
+Var max_min_of(const Var& x_var) {
+  const Tensor& x = x_var.value();
+  Tensor mask(x.shape().with(-1, x.dim(-1) / 2), DType::u8);
+  Tensor y = sort_all_pairs<pairing>(x, mask);
+
+  // The Jacobian swaps the pairs that the sort swapped: a permutation, its own inverse.
+  return record(
+      max_min_op, std::move(y), {x_var}, {},
+      [mask](Tensor dy, Needs) -> Grads<1> {
+        return {swap_all_pairs<pairing>(std::move(dy), mask)};
+      },
+      [mask](const Tangents<1>& dx) { return swap_all_pairs<pairing>(dx[0], mask); });
+}
+
 // ---- groups of any size
 
-// Member r of group g is channel r * rank + g * group.
+// Member i of group g is channel i * rank + g * group.
 struct Groups {
   std::int64_t size, count;
   std::int64_t rank, group;
 
   Groups(std::int64_t channels, std::int64_t members, Pairing pairing)
-      : size(members), count(channels / members), rank(1), group(size) {
-    if (pairing == Pairing::split) {
-      rank = count;
-      group = 1;
-    }
-  }
+      : size(members),
+        count(channels / members),
+        rank(pairing == Pairing::split ? count : 1),
+        group(pairing == Pairing::split ? 1 : size) {}
 };
 
-// y[place] = x[from], for every place and member of one row.
-template <bool transposed, class T, class Index>
-void permute_row(const Groups& groups, const T* x, T* y, const Index* order) {
-  for (std::int64_t r = 0; r < groups.size; ++r) {
-    for (std::int64_t g = 0; g < groups.count; ++g) {
-      const std::int64_t place = r * groups.rank + g * groups.group;
-      const std::int64_t from =
-          static_cast<std::int64_t>(order[place]) * groups.rank + g * groups.group;
-      if constexpr (transposed) {
-        y[from] = x[place];
-      } else {
-        y[place] = x[from];
+// Where every value goes within its group: the number of members that go before it. Small groups
+// are counted, without a branch.
+Tensor counted_places(const Groups& groups, const Tensor& x_tensor) {
+  const std::int64_t channels = x_tensor.dim(-1);
+  Tensor places_tensor = Tensor::zeros(x_tensor.shape(), DType::u8);
+  dispatch_float(x_tensor.dtype(), "group_sort", [&]<class T>() {
+    auto* const all_places = places_tensor.write<std::uint8_t>();
+    for_rows(x_tensor, groups.size, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const T* const x = x_tensor.data<T>() + row * channels;
+        auto* const places = all_places + row * channels;
+        for (std::int64_t j = 1; j < groups.size; ++j) {
+          for (std::int64_t i = 0; i < j; ++i) {
+#pragma omp simd
+            for (std::int64_t g = 0; g < groups.count; ++g) {
+              const std::int64_t first = i * groups.rank + g * groups.group;
+              const std::int64_t second = j * groups.rank + g * groups.group;
+              const int swap = overtakes(x[second], x[first]) ? 1 : 0;
+              places[first] = static_cast<std::uint8_t>(places[first] + swap);
+              places[second] = static_cast<std::uint8_t>(places[second] + 1 - swap);
+            }
+          }
+        }
       }
-    }
-  }
-}
-
-// order[place] = which member of the group the value at that place was.
-template <class T, class Index>
-void sort_row(const Groups& groups, const T* x, T* y, Index* order, std::vector<int>& members) {
-  for (std::int64_t g = 0; g < groups.count; ++g) {
-    const T* const group = x + g * groups.group;
-    for (int i = 0; i < groups.size; ++i) members[i] = i;
-    std::sort(members.begin(), members.end(), [&](int i, int j) {
-      const T a = group[i * groups.rank];
-      const T b = group[j * groups.rank];
-      return overtakes(a, b) || (!overtakes(b, a) && i < j);
     });
-    for (std::int64_t r = 0; r < groups.size; ++r) {
-      const std::int64_t place = r * groups.rank + g * groups.group;
-      order[place] = static_cast<Index>(members[r]);
-      y[place] = group[members[r] * groups.rank];
-    }
-  }
+  });
+  return places_tensor;
 }
 
-// The order is kept as bytes, or as floats, exact below 2^24, for groups beyond 256.
+// Places are kept as bytes, or for groups beyond 256 as floats, exact below 2^24.
 template <class F>
-void dispatch_order(const Tensor& order, F&& f) {
-  if (order.dtype() == DType::u8) {
+void dispatch_places(const Tensor& places, F&& f) {
+  if (places.dtype() == DType::u8) {
     f.template operator()<std::uint8_t>();
   } else {
     f.template operator()<float>();
   }
 }
 
+template <class T>
+struct Member {
+  T value;
+  int index;
+  friend bool operator<(const Member& a, const Member& b) {  // a total order: the sort is stable
+    return overtakes(a.value, b.value) || (!overtakes(b.value, a.value) && a.index < b.index);
+  }
+};
+
+// The same for large groups, by sorting.
+Tensor sorted_places(const Groups& groups, const Tensor& x_tensor) {
+  const std::int64_t channels = x_tensor.dim(-1);
+  Tensor places_tensor(x_tensor.shape(),
+                       groups.size <= largest_byte_place ? DType::u8 : DType::f32);
+  dispatch_float(x_tensor.dtype(), "group_sort", [&]<class T>() {
+    dispatch_places(places_tensor, [&]<class Index>() {
+      auto* const places = places_tensor.write<Index>();
+      for_rows(x_tensor, largest_counted_group, [&](std::int64_t begin, std::int64_t end) {
+        std::vector<Member<T>> members(static_cast<std::size_t>(groups.size));
+        for (std::int64_t n = begin * groups.count; n < end * groups.count; ++n) {
+          const std::int64_t at = n / groups.count * channels + n % groups.count * groups.group;
+          const T* const x = x_tensor.data<T>() + at;
+          for (int i = 0; i < groups.size; ++i) members[i] = {x[i * groups.rank], i};
+          std::sort(members.begin(), members.end());
+          for (std::int64_t r = 0; r < groups.size; ++r) {
+            places[at + members[r].index * groups.rank] = static_cast<Index>(r);
+          }
+        }
+      });
+    });
+  });
+  return places_tensor;
+}
+
+// y[places[i]] = x[i] in every group, or the transpose y[i] = x[places[i]].
 template <bool transposed>
-Tensor permuted(const Groups& groups, const Tensor& x_tensor, const Tensor& order) {
+Tensor permuted(const Groups& groups, const Tensor& x_tensor, const Tensor& places_tensor) {
+  const std::int64_t channels = x_tensor.dim(-1);
   Tensor y_tensor(x_tensor.shape(), x_tensor.dtype());
   dispatch_float(x_tensor.dtype(), "group_sort", [&]<class T>() {
-    dispatch_order(order, [&]<class Index>() {
+    dispatch_places(places_tensor, [&]<class Index>() {
       const T* x = x_tensor.data<T>();
       T* y = y_tensor.write<T>();
-      const Index* from = order.data<Index>();
-      for_each_row(x_tensor, [&](std::int64_t row) {
-        const std::int64_t at = row * x_tensor.dim(-1);
-        permute_row<transposed>(groups, x + at, y + at, from + at);
+      const auto* places = places_tensor.data<Index>();
+      for_rows(x_tensor, 2, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t at = begin * channels; at < end * channels; at += channels) {
+          for (std::int64_t i = 0; i < groups.size; ++i) {
+            for (std::int64_t g = 0; g < groups.count; ++g) {
+              const std::int64_t member = i * groups.rank + g * groups.group;
+              const auto place = static_cast<std::int64_t>(places[at + member]);
+              const std::int64_t target = place * groups.rank + g * groups.group;
+              y[at + (transposed ? member : target)] = x[at + (transposed ? target : member)];
+            }
+          }
+        }
       });
     });
   });
   return y_tensor;
 }
 
-void sort_groups(const Groups& groups, const Tensor& x_tensor, Tensor& y_tensor, Tensor& order) {
-  const std::int64_t channels = x_tensor.dim(-1);
-  dispatch_float(x_tensor.dtype(), "group_sort", [&]<class T>() {
-    dispatch_order(order, [&]<class Index>() {
-      const T* x = x_tensor.data<T>();
-      T* y = y_tensor.write<T>();
-      Index* from = order.write<Index>();
-      const std::int64_t rows = x_tensor.size() / std::max<std::int64_t>(channels, 1);
-      parallel_for(rows, elements_worth_a_thread / (16 * channels + 1) + 1,
-                   [&](std::int64_t begin, std::int64_t end) {
-                     std::vector<int> members(static_cast<std::size_t>(groups.size));
-                     for (std::int64_t row = begin; row < end; ++row) {
-                       const std::int64_t at = row * channels;
-                       sort_row(groups, x + at, y + at, from + at, members);
-                     }
-                   });
-    });
-  });
-}
-
 }  // namespace
 
 Var max_min(const Var& x_var, Pairing pairing) {
-  const Tensor& x = x_var.value();
-  require<ShapeError>(x.rank() >= 1 && x.dim(-1) % 2 == 0,
-                      "max_min: expected x of shape [..., C] with C even, got ", x.shape());
-  Tensor y(x.shape(), x.dtype());
-  Tensor mask(x.shape().with(-1, x.dim(-1) / 2), DType::u8);
-  sort_all_pairs(pairing, x, y, mask);
-
-  // The Jacobian swaps the pairs that the sort swapped: a permutation, its own inverse.
-  return record(
-      max_min_op, std::move(y), {x_var}, {},
-      [pairing, mask](Tensor dy, Needs) -> Grads<1> {
-        return {swap_all_pairs(pairing, std::move(dy), mask)};
-      },
-      [pairing, mask](const Tangents<1>& dx) { return swap_all_pairs(pairing, dx[0], mask); });
+  const Shape& x = x_var.shape();
+  require<ShapeError>(x.rank() >= 1 && x[-1] % 2 == 0,
+                      "max_min: expected x of shape [..., C] with C even, got ", x);
+  return pairing == Pairing::split ? max_min_of<Pairing::split>(x_var)
+                                   : max_min_of<Pairing::adjacent>(x_var);
 }
 
 Var group_sort(const Var& x_var, int size, Pairing pairing) {
@@ -228,17 +252,16 @@ Var group_sort(const Var& x_var, int size, Pairing pairing) {
       "group_sort: expected x of shape [..., C] with C a multiple of the group size ", size,
       ", got ", x.shape());
   const Groups groups(x.dim(-1), size, pairing);
-  Tensor y(x.shape(), x.dtype());
-  Tensor order(x.shape(), size <= largest_byte_rank ? DType::u8 : DType::f32);
-  sort_groups(groups, x, y, order);
+  const Tensor places =
+      size <= largest_counted_group ? counted_places(groups, x) : sorted_places(groups, x);
 
-  // y[place] = x[order[place]]: the Jacobian is that permutation, and its transpose the inverse.
+  // The Jacobian is the permutation that sorted x, and its transpose the inverse.
   return record(
-      group_sort_op, std::move(y), {x_var}, {},
-      [groups, order](const Tensor& dy, Needs) -> Grads<1> {
-        return {permuted<true>(groups, dy, order)};
+      group_sort_op, permuted<false>(groups, x, places), {x_var}, {},
+      [groups, places](const Tensor& dy, Needs) -> Grads<1> {
+        return {permuted<true>(groups, dy, places)};
       },
-      [groups, order](const Tangents<1>& dx) { return permuted<false>(groups, dx[0], order); });
+      [groups, places](const Tangents<1>& dx) { return permuted<false>(groups, dx[0], places); });
 }
 
 }  // namespace isotape

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>
@@ -94,12 +95,40 @@ TEST_CASE("group_sort: any dividing group size on any rank agrees with std::stab
   for (const Pairing pairing : pairings) {
     for (const Shape& shape : {Shape{12}, Shape{7, 12}, Shape{2, 3, 4, 12}, Shape{1, 600}}) {
       const Tensor x = random_normal(rng, shape, 1, DType::f64);
-      for (const int size : {1, 2, 3, 4, 6, 12, 300, 600}) {
+      for (const int size : {1, 2, 3, 4, 6, 12, 20, 200, 300, 600}) {
         if (shape[-1] % size != 0) continue;
         CAPTURE(size);
         CHECK(same_bits(group_sort(x, size, pairing).value(), plain(x, size, pairing)));
         const Tensor as_float = group_sort(x.to(DType::f32), size, pairing).value();
         CHECK(same_bits(as_float, plain(x, size, pairing).to(DType::f32)));
+      }
+    }
+  }
+}
+
+TEST_CASE("group_sort: is stable, with NaN first, whatever the size of the group") {
+  Rng rng(7);
+  Tensor x = random_normal(rng, {3, 600}, 2, DType::f64);
+  auto* values = x.write<double>();
+  for (std::int64_t i = 0; i < x.size(); ++i) {
+    values[i] = values[i] > 3 ? quiet_nan : std::round(values[i]);  // a dozen levels, -0 and +0
+  }
+  // With the places numbered by dy, the gradient says where each value went.
+  std::vector<double> numbers(static_cast<std::size_t>(x.size()));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  const Tensor dy = Tensor::of(numbers, x.shape());
+  for (const Pairing pairing : pairings) {
+    for (const int size : {3, 10, 20, 300}) {
+      const auto f = [&](const Var& in) { return group_sort(in, size, pairing); };
+      for (const DType dtype : {DType::f32, DType::f64}) {
+        const Run r = run(f, x.to(dtype), dy.to(dtype));
+        CHECK(same_bits(r.y, plain(x, size, pairing).to(dtype)));
+        CHECK(sorted(r.grad) == numbers);
+        Tensor routed = x.clone();
+        for (std::int64_t i = 0; i < x.size(); ++i) {
+          routed.write<double>()[i] = r.y.at(static_cast<std::int64_t>(r.grad.at(i)));
+        }
+        CHECK(same_bits(routed, x));
       }
     }
   }
