@@ -3,7 +3,7 @@
 # What the library and the command are built with, and what the tests add.
 build_packages=(g++ cmake ninja-build ccache libdnnl-dev libopenblas-openmp-dev libcli11-dev
   nlohmann-json3-dev libfmt-dev libtomlplusplus-dev zlib1g-dev libssl-dev)
-test_packages=(doctest-dev)
+test_packages=(doctest-dev curl)
 
 # install_packages PACKAGE...: installs those that are missing, as root or by sudo. Without the
 # right to do that, prints the one line to run and exits 1.
