@@ -6,6 +6,7 @@
 #include <isotape/ops/polar.hpp>
 #include <iterator>
 #include <limits>
+#include <numeric>
 
 namespace isotape {
 namespace {
@@ -14,6 +15,8 @@ const Op bjorck_op("bjorck");
 
 // From this size on a matrix gets all threads of BLAS, below it one thread is given several.
 constexpr std::int64_t threaded_size = 256;
+// In the units of Job::cost: about 0.1 ms.
+constexpr double worth_a_thread = 5e5;
 
 // One matrix of an entry of ws: what was measured, and what its gradient needs.
 struct Matrix {
@@ -72,7 +75,8 @@ void require_finite(PolarShape shape, const T* w, std::int64_t matrix) {
                              matrix));
 }
 
-// Calls body(job) for all: the large ones in turn, then the others, one thread each.
+// Calls body(job) for all: the large ones in turn, then the others, one thread each; on one thread
+// if together they are not worth waking another.
 template <class F>
 void run(std::vector<Job> jobs, const std::vector<Item>& items, F&& body) {
   std::stable_sort(jobs.begin(), jobs.end(),
@@ -81,7 +85,13 @@ void run(std::vector<Job> jobs, const std::vector<Item>& items, F&& body) {
     return items[job.item].shape.small() >= threaded_size;
   });
   std::for_each(jobs.begin(), small, body);
-  parallel_jobs(jobs.end() - small, [&](std::int64_t i) { body(small[i]); });
+  const double cost = std::accumulate(small, jobs.end(), 0.0,
+                                      [](double sum, const Job& job) { return sum + job.cost; });
+  if (cost < worth_a_thread) {
+    parallel_jobs(1, [&](std::int64_t) { std::for_each(small, jobs.end(), body); });
+  } else {
+    parallel_jobs(jobs.end() - small, [&](std::int64_t i) { body(small[i]); });
+  }
 }
 
 // One job per matrix of the items for which wanted(item) holds.
