@@ -1,0 +1,35 @@
+#pragma once
+
+#include <isotape/core/tensor.hpp>
+
+namespace isotape {
+
+// Proved upper bounds of the largest singular value of a matrix [m, n], f32 or f64, as its entries
+// are stored: computed in f64, with every rounding and underflow on the safe side. They hold for
+// any order of summation, with or without fused multiply-add, in the rounding mode to nearest.
+// Zero for the zero or an empty matrix; NaN for one with a NaN; infinity for one with an infinity
+// or on overflow: never a number that is too small.
+
+/// ||w||_F. Cost: m n.
+double frobenius_bound(const Tensor& w);
+
+/// (||w||_1 ||w||_inf)^1/2, the largest column and row sum of |w|. Sharp for permutations and for
+/// matrices of equal entries. Cost: m n.
+double row_column_bound(const Tensor& w);
+
+/// ||(w^T w)^32||_F^(1/64), by repeated squaring of the Gram matrix on the small side: too large by
+/// the factor rank^(1/128) at most [Delattre 2023]. Cost: one Gram matrix, 5 squarings.
+double gram_bound(const Tensor& w);
+
+/// A bound of ||w^T w - I||, w^T w on the small side, by powers of the signed residual. Every
+/// singular value (of the small side) lies within (1 +- this)^1/2.
+double isometry_defect_bound(const Tensor& w);
+
+/// (1 + isometry_defect_bound(w))^1/2: for weights that are orthonormal up to rounding, exact to a
+/// few parts in 1e8 of f32.
+double near_isometry_bound(const Tensor& w);
+
+/// The least of them all.
+double spectral_norm_bound(const Tensor& w);
+
+}  // namespace isotape
