@@ -35,6 +35,24 @@ std::int64_t grain_of_blocks(const Layout& layout) {
   return grain / std::max<std::int64_t>(layout.n * layout.inner, 1) + 1;
 }
 
+// y_i = factor times the sum over k of x_(k inner + i)
+template <class T>
+void sum_block(const T* x, std::int64_t n, std::int64_t inner, double factor, double* y) {
+  if (inner == 1) {
+    double total = 0;
+#pragma omp simd reduction(+ : total)
+    for (std::int64_t k = 0; k < n; ++k) total += static_cast<double>(x[k]);
+    y[0] = factor * total;
+    return;
+  }
+  std::fill_n(y, inner, 0.0);
+  for (std::int64_t k = 0; k < n; ++k, x += inner) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < inner; ++i) y[i] += static_cast<double>(x[i]);
+  }
+  for (std::int64_t i = 0; i < inner; ++i) y[i] *= factor;
+}
+
 // factor times the sum over n
 Tensor reduced(const Op& op, const Tensor& x, const Layout& layout, double factor) {
   const std::int64_t n = layout.n;
@@ -42,21 +60,16 @@ Tensor reduced(const Op& op, const Tensor& x, const Layout& layout, double facto
   if (layout.outer == 1) {
     return sum_to(x.reshaped({n, inner}), {inner}, factor).reshaped(layout.y);
   }
-  Tensor sums = Tensor::zeros(layout.y, DType::f64);
+  Tensor sums(layout.y, DType::f64);
   dispatch_float(x.dtype(), op.name(), [&]<class T>() {
     const T* source = x.data<T>();
     auto* target = sums.write<double>();
-    parallel_for(layout.outer, grain_of_blocks(layout), [&](std::int64_t begin, std::int64_t end) {
+    const auto sum_blocks = [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t o = begin; o < end; ++o) {
-        double* block = target + o * inner;
-        for (std::int64_t k = 0; k < n; ++k) {
-          const T* row = source + (o * n + k) * inner;
-#pragma omp simd
-          for (std::int64_t i = 0; i < inner; ++i) block[i] += static_cast<double>(row[i]);
-        }
-        for (std::int64_t i = 0; i < inner; ++i) block[i] *= factor;
+        sum_block(source + o * n * inner, n, inner, factor, target + o * inner);
       }
-    });
+    };
+    parallel_for(layout.outer, grain_of_blocks(layout), sum_blocks);
   });
   return sums.to(x.dtype());
 }
