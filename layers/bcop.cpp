@@ -62,6 +62,9 @@ Tensor BcopConv2d::folded_kernel() const {
 }
 
 Var BcopConv2d::forward(const Var& x) const {
+  require<ShapeError>(x.value().rank() == 4, "bcop: expected a batch [N, H, W, ", c_in_, "], got ",
+                      x.shape());
+  output_shape({x.dim(1), x.dim(2), x.dim(3)});
   const Var unshuffled = options_.stride == 1 ? x : pixel_unshuffle(x, options_.stride);
   const int before = k_ / 2;
   const int after = (k_ - 1) / 2;
@@ -99,7 +102,8 @@ NormPreservation BcopConv2d::gnp() const {
 }
 
 Residual BcopConv2d::residual() const {
-  return {gram_residual(folded_kernel()), "max |Gram kernel - identity|, smaller side"};
+  const Enclosure sigma = kernel_enclosure(folded_kernel());
+  return {std::max(sigma.upper - 1, 1 - sigma.lower), "largest |sigma - 1| of the enclosure"};
 }
 
 std::unique_ptr<Module> BcopConv2d::materialize(DType dtype) const {

@@ -72,6 +72,9 @@ Tensor Conv2d::folded_kernel() const {
 }
 
 Var Conv2d::forward(const Var& x) const {
+  require<ShapeError>(x.value().rank() == 4, "conv2d: expected a batch [N, H, W, ", c_in_,
+                      "], got ", x.shape());
+  output_shape({x.dim(1), x.dim(2), x.dim(3)});
   return conv2d(
       pad(x, padding_, options_.padding_mode), kernel(), bias_ ? bias_.var() : Var(),
       {.stride = options_.stride, .groups = options_.groups, .dilation = options_.dilation});
@@ -85,7 +88,16 @@ Shape Conv2d::output_shape(const Shape& input) const {
   const std::int64_t width = input[1] + padding_.left + padding_.right - reach;
   require<ShapeError>(height >= 0 && width >= 0, "conv2d: expected a padded image of at least ",
                       reach, " x ", reach, ", got input ", input);
-  return {height / options_.stride + 1, width / options_.stride + 1, c_out_};
+  const Shape output{height / options_.stride + 1, width / options_.stride + 1, c_out_};
+  // Where the output outgrows the image, or strides do not close around it, circular padding meets
+  // some pixels more often than the proved bound of the kernel knows.
+  require<ShapeError>(
+      options_.padding_mode == PadMode::zero ||
+          (input[0] % options_.stride == 0 && input[1] % options_.stride == 0 &&
+           output[0] * options_.stride <= input[0] && output[1] * options_.stride <= input[1]),
+      "conv2d: expected an image whose sides the stride ", options_.stride,
+      " divides, and an output no larger, got input ", input, " and output ", output);
+  return output;
 }
 
 std::string Conv2d::describe() const {

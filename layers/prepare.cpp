@@ -11,7 +11,6 @@ namespace {
 
 // The weights of one Bjorck{options} that the active recording lacks, as one node of jobs.
 void prepare_polar(const std::vector<NamedWeight>& weights) {
-  Tape& tape = *Tape::active();
   Vars matrices;
   for (const NamedWeight& named : weights) {
     Parameter& raw = named.weight->raw;
@@ -20,19 +19,14 @@ void prepare_polar(const std::vector<NamedWeight>& weights) {
   const auto& options = std::get<Bjorck>(weights[0].weight->parametrization()).options;
   std::vector<BjorckReport> reports;
   const Vars factors = bjorck(matrices, options, &reports);
-  std::size_t next = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     const auto& [name, weight] = weights[i];
-    const Shape& shape = factors[i].shape();
-    const std::int64_t count = shape.rank() == 3 ? shape[0] : 1;
-    for (std::int64_t b = 0; b < count; ++b) {
-      const BjorckReport& report = reports[next++];
-      require<NumericError>(report.converged || options.iterations > 0, name,
-                            ": expected a raw matrix of full rank, got one whose polar factor has "
-                            "defect ",
-                            report.defect, " (matrix ", b, " of ", count, ")");
-    }
-    tape.remember(weight, weight->raw.version(), reshape(factors[i], weight->raw.value().shape()));
+    const BjorckReport& report = reports[i];
+    require<NumericError>(report.converged || options.iterations > 0, name,
+                          ": expected a raw matrix of full rank, got one whose polar factor has "
+                          "defect ",
+                          report.defect);
+    weight->remember(reshape(factors[i], weight->raw.value().shape()));
   }
 }
 
@@ -43,12 +37,11 @@ void prepare_weights(std::span<const NamedWeight> weights) {
   for (const NamedWeight& named : weights) {
     Weight& weight = *named.weight;
     const auto* polar = std::get_if<Bjorck>(&weight.parametrization());
-    const bool recorded = weight.raw.is_recorded();
-    if (polar == nullptr || weight.raw.manifold || !recorded) {
+    if (polar == nullptr || weight.raw.manifold || !weight.raw.is_recorded()) {
       weight.var();
       continue;
     }
-    if (Tape::active()->recall(&weight, weight.raw.version())) continue;
+    if (!weight.is_missing()) continue;
     const auto same = [&](const std::vector<NamedWeight>& group) {
       return std::get<Bjorck>(group[0].weight->parametrization()).options == polar->options;
     };

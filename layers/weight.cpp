@@ -93,14 +93,20 @@ Var Weight::constrain(const Var& matrix) {
 
 Var Weight::var() {
   if (!raw.is_recorded()) return folded();
-  Tape& tape = *Tape::active();
-  Var weight = tape.recall(this, raw.version());
-  if (!weight) {
-    weight = reshape(constrain(reshape(raw.var(), matrix_shape(raw.value().shape()))),
-                     raw.value().shape());
-    tape.remember(this, raw.version(), weight);
+  if (is_missing()) {
+    const Shape& shape = raw.value().shape();
+    remember(reshape(constrain(reshape(raw.var(), matrix_shape(shape))), shape));
   }
-  return weight;
+  return Tape::active()->recall(&folded_, raw.version());
+}
+
+// The key on the tape is a member other than raw, the first one, which has this weight's address.
+bool Weight::is_missing() const {
+  return raw.is_recorded() && !Tape::active()->recall(&folded_, raw.version());
+}
+
+void Weight::remember(Var weight) {
+  Tape::active()->remember(&folded_, raw.version(), std::move(weight));
 }
 
 Tensor Weight::folded_f64() const {

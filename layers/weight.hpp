@@ -63,6 +63,11 @@ class Weight {
 
   void collect(const std::string& prefix, BufferList& buffers);
 
+  /// Whether var() would have to make the weight for the active recording.
+  bool is_missing() const;
+  /// Hands over the weight of the active recording, made elsewhere from the present raw.
+  void remember(Var weight);
+
  private:
   bool is_polar() const { return std::holds_alternative<Bjorck>(parametrization_); }
   Var constrain(const Var& matrix);

@@ -23,6 +23,7 @@ struct BjorckOptions {
   /// What w is divided by before the steps: a proved bound of its spectral norm, unless given (1:
   /// nothing). A constant of the map. Without effect on the polar factor, which is scale-invariant.
   std::optional<double> prescale = {};
+  friend bool operator==(const BjorckOptions&, const BjorckOptions&) = default;
 };
 
 /// What was measured; of a batch, the worst matrix in each respect.

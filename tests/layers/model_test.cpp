@@ -1,0 +1,117 @@
+#include <doctest/doctest.h>
+
+#include <isotape/core/error.hpp>
+#include <isotape/layers/model.hpp>
+
+using namespace isotape;
+
+TEST_SUITE_BEGIN("layers/model");
+
+namespace {
+
+std::int64_t count(const char* name, const Shape& input) {
+  Model model = build_model(named_model(name), input, 10, Rng(0));
+  return parameter_count(model.net.parameters());
+}
+
+const Shape mnist{28, 28, 1};
+const Shape cifar{32, 32, 3};
+
+ModelSpec one_layer(const LayerSpec& layer) { return {"test", {layer}}; }
+
+}  // namespace
+
+TEST_CASE("named models: trainable parameters as published [Li 2019]") {
+  CHECK(count("bcop-small", mnist) == 171014);
+  CHECK(count("bcop-small", cifar) == 219014);
+  CHECK(count("bcop-large", mnist) == 2145482);
+  CHECK(count("bcop-large", cifar) == 2637002);
+  CHECK(count("fc-3", mnist) == 2913290);
+  CHECK(count("fc-3", cifar) == 5256202);
+  CHECK(count("mlp-3", mnist) == 1863690);
+  CHECK(count("plain-small", mnist) == 166406);
+  CHECK(count("plain-small", cifar) == 214918);
+  CHECK(count("plain-large", mnist) == 1974762);
+  CHECK(count("plain-large", cifar) == 2466858);
+  CHECK(count("plain-fc-3", mnist) == 2913290);
+  CHECK(count("plain-mlp-3", mnist) == 1863690);
+}
+
+TEST_CASE("named models: all names build, and describe themselves") {
+  for (const ModelInfo& info : model_infos()) {
+    CAPTURE(info.name);
+    const Model model = build_model(named_model(info.name), mnist, 10, Rng(1));
+    CHECK(model.net.output_shape(mnist) == Shape{10});
+    CHECK_FALSE(model.net.describe().empty());
+  }
+  CHECK_THROWS_WITH_AS(named_model("resnet"),
+                       "model: expected one of bcop-small, bcop-large, fc-3, mlp-3, plain-small, "
+                       "plain-large, plain-fc-3, plain-mlp-3, got 'resnet'",
+                       ValueError);
+}
+
+TEST_CASE("build_model: initial values depend on the seed and on the layer's name alone") {
+  const auto first_raw = [](const ModelSpec& spec, std::uint64_t seed) {
+    Model model = build_model(spec, mnist, 10, Rng(seed));
+    return model.net.parameters()[0].parameter->value();
+  };
+  const ModelSpec small = named_model("bcop-small");
+  ModelSpec shorter = small;
+  shorter.layers[2].options[0].second = std::int64_t{8};
+  CHECK(max_abs_diff(first_raw(small, 1), first_raw(small, 1)) == 0);
+  CHECK(max_abs_diff(first_raw(small, 1), first_raw(shorter, 1)) == 0);
+  CHECK(max_abs_diff(first_raw(small, 1), first_raw(small, 2)) > 0);
+}
+
+TEST_CASE("model spec: JSON and back") {
+  for (const ModelInfo& info : model_infos()) {
+    const ModelSpec spec = named_model(info.name);
+    CHECK(model_spec_from_json(to_json(spec)) == spec);
+  }
+  CHECK_THROWS_AS(model_spec_from_json("{"), DataError);
+  CHECK_THROWS_AS(model_spec_from_json(R"({"name": "x", "layers": [{"name": 1}]})"), DataError);
+}
+
+TEST_CASE("build_model: a wrong layer, option or shape is named") {
+  const auto build = [](const LayerSpec& layer, const Shape& input) {
+    build_model(one_layer(layer), input, 10, Rng(0));
+  };
+  CHECK_THROWS_WITH_AS(
+      build({"fc1", "dense", {}}, {4}),
+      "fc1: expected a type of bcop, conv, linear, max-min, group-sort, abs, relu, "
+      "pixel-unshuffle, flatten, got 'dense'",
+      ValueError);
+  CHECK_THROWS_WITH_AS(build({"fc1", "linear", {{"out", std::int64_t{10}}, {"otu", true}}}, {4}),
+                       "fc1 (linear): expected options out, constraint, order, iterations, "
+                       "raw_gain, bias, got 'otu'",
+                       ValueError);
+  CHECK_THROWS_WITH_AS(build({"fc1", "linear", {}}, {4}),
+                       "fc1 (linear): expected out to be a number of channels or \"classes\"",
+                       ValueError);
+  CHECK_THROWS_WITH_AS(
+      build({"fc1", "linear", {{"out", std::int64_t{10}}, {"constraint", std::string("qr")}}}, {4}),
+      "fc1 (linear): expected constraint bjorck, cayley, spectral-norm or unconstrained, got 'qr'",
+      ValueError);
+  CHECK_THROWS_WITH_AS(build({"fc1", "linear", {{"out", std::int64_t{10}}}}, mnist),
+                       "fc1 (linear): expected input [n], got [28, 28, 1]; put a layer of type "
+                       "flatten before it",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      build({"c",
+             "bcop",
+             {{"out", std::int64_t{8}}, {"kernel", std::int64_t{3}}, {"stride", std::int64_t{2}}}},
+            mnist),
+      "bcop: expected a stride that divides the kernel 3, got 2", ValueError);
+  CHECK_THROWS_WITH_AS(
+      build({"c", "conv", {{"out", std::int64_t{8}}, {"padding", std::string("reflect")}}}, mnist),
+      "c (conv): expected padding circular or zero, got 'reflect'; no bound is proved for others",
+      ValueError);
+  CHECK_THROWS_WITH_AS(build({"fc1", "linear", {{"out", std::int64_t{7}}}}, {4}),
+                       "model test: expected logits [10] for 10 classes, got [7]", ShapeError);
+  CHECK_THROWS_WITH_AS(build({"a", "max-min", {}}, {5}),
+                       "a: max_min: expected channels in groups of 2, got input [5]", ShapeError);
+  CHECK_THROWS_WITH_AS(build_model({"empty", {}}, mnist, 10, Rng(0)),
+                       "model empty: expected layers, got none", ValueError);
+}
+
+TEST_SUITE_END();
