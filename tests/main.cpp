@@ -1,8 +1,7 @@
-// The test program: doctest's options, and two of its own.
+// The test program: doctest's options, and one of its own.
 //
 //   --require-gradchecks  after the run, fails for every registered op that no gradcheck ran on
 //                         (but those named test_*, which the tests define for themselves)
-//   --require-data        without $ISOTAPE_DATA runs nothing, says so and exits 77: a skipped test
 //
 // A filter that selects no test case fails, so that a misspelled suite cannot pass.
 
@@ -19,7 +18,6 @@
 
 namespace {
 
-constexpr int skipped = 77;
 unsigned selected_cases = 0;
 
 class CountCases : public doctest::IReporter {
@@ -68,14 +66,6 @@ bool every_op_is_gradchecked() {
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
-  const auto given = [&](std::string_view flag) {
-    return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
-  };
-  if (given("--require-data") && std::getenv("ISOTAPE_DATA") == nullptr) {
-    std::cerr << "tests: skipped, for $ISOTAPE_DATA does not name a folder that holds MNIST/ and "
-                 "cifar-10-batches-bin/\n";
-    return skipped;
-  }
   doctest::Context context(argc, argv);
   int status = context.run();
   if (context.shouldExit()) return status;  // --help, --list-test-cases
@@ -83,6 +73,8 @@ int main(int argc, char** argv) {
     std::cerr << "tests: expected the filters to select a test case, got none\n";
     status = EXIT_FAILURE;
   }
-  if (given("--require-gradchecks") && !every_op_is_gradchecked()) status = EXIT_FAILURE;
+  const bool required =
+      std::find(arguments.begin(), arguments.end(), "--require-gradchecks") != arguments.end();
+  if (required && !every_op_is_gradchecked()) status = EXIT_FAILURE;
   return status;
 }

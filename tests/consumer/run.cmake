@@ -22,7 +22,7 @@ if(WAY STREQUAL "find_package")
   run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
   list(APPEND options -DCMAKE_PREFIX_PATH=${WORK}/prefix "-DCMAKE_CXX_FLAGS=${FLAGS}")
 else()
-  # Compiled without optimisation, which takes a third of the time.
+  # Without optimisation, which takes a third of the time.
   list(APPEND options -DISOTAPE_SOURCE=${SOURCE} -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0
        -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
 endif()
