@@ -22,7 +22,7 @@ void release_cached_memory();
 
 /// One reference-counted block of 64-byte aligned memory. Blocks that nobody holds go to a pool and
 /// are handed out again, so that a training step in its steady state asks the system for nothing.
-class Storage {
+class Storage {  // NOLINT(cppcoreguidelines-special-member-functions): one = copies and moves
  public:
   Storage() = default;
   explicit Storage(std::size_t bytes);

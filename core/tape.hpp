@@ -171,7 +171,7 @@ class Paused {
 /// @param vjp    `Grads<N>(const Tensor& dy, Needs needs)`: dL/dy to dL/dx_i. Taken as `Tensor dy`,
 ///               it may be overwritten where dy.unique()
 /// @param jvp    `Tensor(const Tangents<N>& dx)`: the tangent of y
-template <std::size_t N, class Vjp, class Jvp>
+template <std::size_t N, class Vjp, class Jvp>  // NOLINTNEXTLINE: `saved` is moved, not copied
 Var record(const Op& op, Tensor y, const Var (&inputs)[N], Tensors saved, Vjp vjp, Jvp jvp) {
   auto vjp_any = [vjp = std::move(vjp)](Tensors dys, Needs needs) {
     Grads<N> grads = vjp(std::move(dys[0]), needs);

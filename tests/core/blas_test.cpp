@@ -21,6 +21,8 @@ namespace {
 template <class T>
 constexpr double tolerance = std::is_same_v<T, float> ? 2e-5 : 2e-13;
 
+using Extents = std::array<std::int64_t, 3>;  // m, n and, where it matters, k
+
 template <class T>
 using Matrix = std::vector<T>;  // row-major
 
@@ -81,12 +83,11 @@ TEST_CASE("blas: the loaded library runs on the process's one OpenMP runtime") {
 }
 
 TEST_CASE_TEMPLATE("gemm: equals plain loops for every transposition and shape", T, float, double) {
-  for (const auto& [m, n, k] : {std::array<std::int64_t, 3>{3, 4, 5},
-                                {1, 7, 2},
-                                {6, 1, 1},
-                                {33, 17, 70},
-                                {4, 4, 0},
-                                {0, 3, 2}}) {
+  for (const Extents& extents :
+       {Extents{3, 4, 5}, {1, 7, 2}, {6, 1, 1}, {33, 17, 70}, {4, 4, 0}, {0, 3, 2}}) {
+    const std::int64_t m = extents[0];
+    const std::int64_t n = extents[1];
+    const std::int64_t k = extents[2];
     for (const bool trans_a : {false, true}) {
       for (const bool trans_b : {false, true}) {
         CAPTURE(m);
@@ -170,7 +171,9 @@ TEST_CASE_TEMPLATE("symmetric_eigen: A = a^T diag(values) a, ascending", T, floa
 }
 
 TEST_CASE_TEMPLATE("svd: a = u diag(s) vt, descending, tall and wide", T, float, double) {
-  for (const auto& [m, n] : {std::array<std::int64_t, 2>{5, 5}, {8, 3}, {3, 8}, {1, 4}, {4, 1}}) {
+  for (const Extents& extents : {Extents{5, 5}, {8, 3}, {3, 8}, {1, 4}, {4, 1}}) {
+    const std::int64_t m = extents[0];
+    const std::int64_t n = extents[1];
     CAPTURE(m);
     CAPTURE(n);
     const std::int64_t r = std::min(m, n);
@@ -217,7 +220,9 @@ TEST_CASE("symmetric_eigen: does not make numbers of a NaN") {
 // The Gram matrix of a complex A, as a real one: the singular values of [re, -im; im, re] are those
 // of A, each twice.
 TEST_CASE("singular_values_complex: are those of the real form, once each") {
-  for (const auto& [m, n] : {std::array<std::int64_t, 2>{4, 4}, {5, 2}, {2, 6}, {1, 1}}) {
+  for (const Extents& extents : {Extents{4, 4}, {5, 2}, {2, 6}, {1, 1}}) {
+    const std::int64_t m = extents[0];
+    const std::int64_t n = extents[1];
     CAPTURE(m);
     CAPTURE(n);
     const auto a = random_matrix<double>(m, 2 * n, 9);  // [m, n] of (re, im)
@@ -308,7 +313,9 @@ TEST_CASE("cholesky: tells that a matrix is not positive definite") {
 }
 
 TEST_CASE_TEMPLATE("qr_orthonormal: a = q r, with the signs of r's diagonal", T, float, double) {
-  for (const auto& [m, n] : {std::array<std::int64_t, 2>{6, 6}, {9, 4}, {3, 1}, {200, 70}}) {
+  for (const Extents& extents : {Extents{6, 6}, {9, 4}, {3, 1}, {200, 70}}) {
+    const std::int64_t m = extents[0];
+    const std::int64_t n = extents[1];
     CAPTURE(m);
     CAPTURE(n);
     const auto original = random_matrix<T>(m, n, 13);

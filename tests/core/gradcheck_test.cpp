@@ -25,7 +25,7 @@ Tensor random(const Shape& shape, std::uint64_t seed) {
 Tensor multiply(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b) {
   const std::int64_t n = a.dim(0);
   Tensor y = Tensor::zeros(a.shape(), DType::f64);
-  double* target = y.write<double>();
+  auto* target = y.write<double>();
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < n; ++j) {
       for (std::int64_t k = 0; k < n; ++k) {
@@ -145,7 +145,7 @@ TEST_CASE("gradcheck: a gradient that vanishes on both sides fails, unless it ma
   // Piecewise constant, with a zero derivative: right, but nothing was checked.
   const std::function<Var(const Vars&)> steps = [](const Vars& in) {
     Tensor y = in[0].value().clone();
-    double* data = y.write<double>();
+    auto* data = y.write<double>();
     for (std::int64_t i = 0; i < y.size(); ++i) data[i] = std::floor(data[i]);
     return record(
         floor_op, y, {in[0]}, {},

@@ -19,8 +19,8 @@ namespace {
 using Block = std::array<std::uint32_t, 4>;
 
 std::vector<std::uint32_t> draws(Rng rng, int n) {
-  std::vector<std::uint32_t> result;
-  for (int i = 0; i < n; ++i) result.push_back(rng.next());
+  std::vector<std::uint32_t> result(static_cast<std::size_t>(n));
+  for (std::uint32_t& word : result) word = rng.next();
   return result;
 }
 

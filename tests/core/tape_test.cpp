@@ -113,7 +113,7 @@ TEST_CASE("tape: a sink that is absent is set, to a tensor of its own") {
 
 TEST_CASE("tape: a sink adds in place from the second step on") {
   Tensor sink = Tensor::zeros({2}, DType::f64);
-  const double* data = sink.data<double>();
+  const auto* data = sink.data<double>();
   Tape tape;
   const Var x = tape.leaf(vector({3, 4}), &sink);
   tape.backward(mul(x, x), vector({1, 1}));

@@ -23,7 +23,7 @@ inline Tensor plus(const Tensor& a, const Tensor& b, double factor = 1) {
 
 inline Tensor times(const Tensor& a, const Tensor& b) {
   Tensor y(a.shape(), a.dtype());
-  double* target = y.write<double>();
+  auto* target = y.write<double>();
   for (std::int64_t i = 0; i < a.size(); ++i) target[i] = a.at(i) * b.at(i);
   return y;
 }
