@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <isotape/core/tape.hpp>
+#include <string>
 
 namespace isotape {
 
@@ -36,5 +37,8 @@ struct Conv2dCounters {
   std::int64_t reorders = 0;
 };
 Conv2dCounters conv2d_counters();
+
+/// The loaded oneDNN, its threads and the instruction set it chose: "2.6.3, OpenMP, avx512_core".
+std::string onednn_description();
 
 }  // namespace isotape

@@ -49,6 +49,30 @@ auto describe_backward(const dnnl::engine& engine, const dnnl::primitive_attr& a
 }
 #endif
 
+std::string isa_name(dnnl::cpu_isa isa) {
+  switch (isa) {
+    case dnnl::cpu_isa::sse41:
+      return "sse41";
+    case dnnl::cpu_isa::avx:
+      return "avx";
+    case dnnl::cpu_isa::avx2:
+      return "avx2";
+    case dnnl::cpu_isa::avx2_vnni:
+      return "avx2_vnni";
+    case dnnl::cpu_isa::avx512_core:
+      return "avx512_core";
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return "avx512_core_vnni";
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return "avx512_core_bf16";
+    case dnnl::cpu_isa::avx512_core_amx:
+      return "avx512_core_amx";
+    // Versions differ in what else there is.
+    default:
+      return message("instruction set ", static_cast<unsigned>(isa));
+  }
+}
+
 // ---- engine, threads
 
 const dnnl::engine& engine() {
@@ -269,5 +293,15 @@ Tensor grad_w(const Conv2dGeometry& g, const Tensor& x, const Tensor& dy) {
 const Conv2dKernel conv2d_onednn{forward, grad_x, grad_w};
 
 Conv2dCounters conv2d_counters() { return {primitives_created, reorders}; }
+
+std::string onednn_description() {
+  const dnnl_version_t* version = dnnl::version();
+  const std::string threads = version->cpu_runtime == DNNL_RUNTIME_OMP   ? "OpenMP"
+                              : version->cpu_runtime == DNNL_RUNTIME_SEQ ? "one thread"
+                              : version->cpu_runtime == DNNL_RUNTIME_TBB ? "TBB"
+                                                                         : "threads of its own";
+  return message(version->major, '.', version->minor, '.', version->patch, ", ", threads, ", ",
+                 isa_name(dnnl::get_effective_cpu_isa()));
+}
 
 }  // namespace isotape
