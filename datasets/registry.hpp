@@ -18,6 +18,7 @@ struct DatasetInfo {
   std::int64_t train;  ///< images of the complete set
   std::int64_t test;
   std::string description;
+  bool is_made;  ///< from a seed, without files
 };
 
 /// Every data set by its name: mnist, fashion-mnist, cifar10, glyphs, moons, rings.
