@@ -1,0 +1,333 @@
+#include <isotape/apps/cli.hpp>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <sstream>
+
+#include <isotape/apps/errors.hpp>
+#include <isotape/apps/run_config.hpp>
+#include <isotape/apps/suggestion.hpp>
+#include <isotape/apps/train_settings.hpp>
+#include <isotape/version.hpp>
+
+namespace isotape {
+namespace {
+
+// Options of all subcommands: CLI11 fills those of the one that is given.
+struct AllOptions {
+  TrainOptions train;
+  std::string config;  // of train
+  EvalOptions eval;
+  AuditOptions audit;
+  ExportOptions export_;
+  ModelsOptions models;
+  LayersOptions layers;
+  DatasetsOptions datasets;
+  DoctorOptions doctor;
+};
+
+std::string with_dashes(std::string_view name) { return "--" + std::string(name); }
+
+void read(const Setting& s, const std::string& text, std::optional<double>& value) {
+  value = parse_number(with_dashes(s.name), text, s.limits);
+}
+void read(const Setting& s, const std::string& text, std::optional<std::int64_t>& value) {
+  value = parse_integer(with_dashes(s.name), text, s.limits);
+}
+void read(const Setting& s, const std::string& text, std::optional<std::vector<Eps>>& value) {
+  value = parse_eps_list(with_dashes(s.name), text);
+}
+void read(const Setting& s, const std::string& text, std::optional<std::string>& value) {
+  value = parse_word(with_dashes(s.name), text, s.choices);
+}
+
+std::string placeholder(const Setting& setting) {
+  if (setting.choices.empty()) return std::string(setting.placeholder);
+  std::string words;
+  for (const std::string_view choice : setting.choices) {
+    words += (words.empty() ? "" : "|") + std::string(choice);
+  }
+  return words;
+}
+
+template <class T>
+void add_setting(CLI::App& app, const Setting& setting, std::optional<T>& value) {
+  const auto assign = [setting, &value](const std::string& text) { read(setting, text, value); };
+  app.add_option_function<std::string>(with_dashes(setting.name), assign, std::string(setting.help))
+      ->type_name(placeholder(setting))
+      ->group(std::string(setting.group));
+}
+
+// Options that several subcommands share.
+void add_run(CLI::App& app, std::string& run) {
+  app.add_option("RUN", run, "folder of a run")->required()->type_name("");
+}
+void add_json(CLI::App& app, bool& json) { app.add_flag("--json", json, "print JSON"); }
+void add_threads(CLI::App& app, std::optional<std::int64_t>& threads) {
+  add_setting(app, {"threads", "N", "[$OMP_NUM_THREADS, cores]", "Options", a_thread_count},
+              threads);
+}
+void add_dataset(CLI::App& app, std::optional<std::string>& dataset,
+                 std::optional<std::string>& data) {
+  add_setting(app, {"dataset", "NAME", "[the run's]", "Options"}, dataset);
+  add_setting(app, {"data", "DIR", "folder searched first for its files [the run's]", "Options"},
+              data);
+}
+
+void add_train(CLI::App& app, AllOptions& all) {
+  TrainOptions& train = all.train;
+  for_each_setting(train,
+                   [&](const Setting& setting, auto& value) { add_setting(app, setting, value); });
+  const auto invocation = "This invocation";
+  app.add_option("--config", all.config,
+                 "settings by the names of the flags above, which override them; the config.toml "
+                 "of a run is one")
+      ->type_name("FILE.toml")
+      ->group(invocation);
+  app.add_option("--out", train.out, "folder of the run [runs/MODEL-DATASET-N]")
+      ->type_name("RUN")
+      ->group(invocation);
+  app.add_option("--resume", train.resume, "continue an interrupted run as it was configured")
+      ->type_name("RUN")
+      ->group(invocation);
+  add_setting(
+      app,
+      {"max-steps", "N", "save and stop after N steps; --resume continues", invocation, a_count},
+      train.max_steps);
+  app.add_flag("--quiet", train.quiet, "no progress")->group(invocation);
+  app.add_flag("--json", train.json, "print the last figures as JSON")->group(invocation);
+}
+
+void add_eval(CLI::App& app, AllOptions& all) {
+  EvalOptions& eval = all.eval;
+  add_run(app, eval.run);
+  add_dataset(app, eval.dataset, eval.data);
+  add_setting(app, {"eps", "X,...", "l2 radii to certify, as in 0.3,36/255 [the run's]", "Options"},
+              eval.eps);
+  add_setting(app, {"batch", "N", "images at a time [256]", "Options", a_batch}, eval.batch);
+  add_threads(app, eval.threads);
+  add_json(app, eval.json);
+}
+
+void add_audit(CLI::App& app, AllOptions& all) {
+  AuditOptions& audit = all.audit;
+  add_run(app, audit.run);
+  add_dataset(app, audit.dataset, audit.data);
+  add_threads(app, audit.threads);
+  add_json(app, audit.json);
+  app.add_flag("--html", audit.html, "write RUN/report.html anew");
+}
+
+void add_export(CLI::App& app, AllOptions& all) {
+  ExportOptions& options = all.export_;
+  add_run(app, options.run);
+  const auto set_format = [&options](const std::string& text) {
+    options.to = parse_word("--to", text, {"safetensors"});
+  };
+  app.add_option_function<std::string>("--to", set_format, "format of the file")
+      ->required()
+      ->type_name("safetensors");
+  app.add_option("--out", options.out, "file to write")->required()->type_name("FILE");
+}
+
+void add_models(CLI::App& app, AllOptions& all) {
+  ModelsOptions& models = all.models;
+  app.add_option("NAME", models.name, "print the layers of this model (or model file)")
+      ->type_name("NAME|FILE");
+  const auto set_input = [&models](const std::string& text) {
+    models.input = parse_extents("--input", text);
+  };
+  app.add_option_function<std::string>("--input", set_input, "shape of an image [28x28x1]")
+      ->type_name("HxWxC");
+  const auto set_classes = [&models](const std::string& text) {
+    models.classes = parse_integer("--classes", text, a_count);
+  };
+  app.add_option_function<std::string>("--classes", set_classes, "number of logits [10]")
+      ->type_name("N");
+  app.add_flag("--toml", models.toml, "print NAME as a model file, to copy and change");
+  add_json(app, models.json);
+}
+
+void add_layers(CLI::App& app, AllOptions& all) { add_json(app, all.layers.json); }
+
+void add_datasets(CLI::App& app, AllOptions& all) {
+  app.add_option("--data", all.datasets.data, "folder searched first for files")->type_name("DIR");
+  add_json(app, all.datasets.json);
+}
+
+void add_doctor(CLI::App& app, AllOptions& all) {
+  app.add_option("--data", all.doctor.data, "folder searched first for data sets")
+      ->type_name("DIR");
+  add_threads(app, all.doctor.threads);
+  add_json(app, all.doctor.json);
+}
+
+struct Command {
+  std::string_view name;
+  std::string_view description;
+  std::string_view footer;
+  void (*add)(CLI::App&, AllOptions&);
+  CommandOptions (*take)(AllOptions&);
+};
+
+template <auto member>
+CommandOptions take(AllOptions& all) {
+  return std::move(all.*member);
+}
+
+// A run that is resumed keeps its settings; its data may have moved.
+void check_resumed(const AllOptions& all) {
+  std::string given = all.config.empty() ? all.train.out.empty() ? "" : "out" : "config";
+  for_each_setting(all.train, [&](const Setting& setting, const auto& value) {
+    if (value && setting.name != "data" && setting.name != "threads") given = setting.name;
+  });
+  require<UsageError>(given.empty(), "train: expected no --", given,
+                      " with --resume, which continues a run as it was configured");
+}
+
+CommandOptions take_train(AllOptions& all) {
+  TrainOptions& train = all.train;
+  if (!train.resume.empty()) check_resumed(all);
+  if (!all.config.empty()) read_config(all.config, train);
+  return std::move(train);
+}
+
+constexpr Command known_commands[] = {
+    {"train", "train a network into a run folder",
+     "Example:\n  isotape train --model bcop-small --dataset mnist --data data --epochs 5\n"
+     "The run folder holds config.toml, metrics.jsonl, model.safetensors, state.safetensors, "
+     "env.json\nand report.html. Ctrl-C saves and exits 130; --resume RUN continues, bit for bit.",
+     add_train, take_train},
+    {"eval", "clean and certified accuracy of a run on the test images",
+     "Example:\n  isotape eval runs/bcop-small-mnist-1 --eps 0.3,1.58 --json", add_eval,
+     take<&AllOptions::eval>},
+    {"audit", "singular values, bounds and gradient norms by layer",
+     "Exits 3 if a layer breaks its claim.", add_audit, take<&AllOptions::audit>},
+    {"export", "weights folded anew from the raw tensors, for other programs",
+     "Example:\n  isotape export runs/bcop-small-mnist-1 --to safetensors --out "
+     "weights.safetensors",
+     add_export, take<&AllOptions::export_>},
+    {"models", "models known by name, and their layers",
+     "Example:\n  isotape models bcop-small --toml > mine.toml\n  isotape train --model mine.toml",
+     add_models, take<&AllOptions::models>},
+    {"layers", "types of layers for model files, with their options", "", add_layers,
+     take<&AllOptions::layers>},
+    {"datasets", "data sets known by name, and where their files are", "", add_datasets,
+     take<&AllOptions::datasets>},
+    {"doctor", "versions, processor, threads and data, with warnings", "", add_doctor,
+     take<&AllOptions::doctor>},
+};
+
+const Command& command_of(std::string_view name) {
+  const auto* found = std::find_if(std::begin(known_commands), std::end(known_commands),
+                                   [&](const Command& command) { return command.name == name; });
+  require<UsageError>(found != std::end(known_commands), "expected a command, got '", name, "'");
+  return *found;
+}
+
+// Help in two columns, with descriptions broken into lines.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option(const CLI::Option* option, bool positional) const override {
+    std::string left = "  " + make_option_name(option, positional) + make_option_opts(option);
+    const std::string indent(indent_, ' ');
+    std::string text;
+    if (left.size() + 2 > indent_) {
+      text = left + '\n';
+      left.clear();
+    }
+    left.resize(indent_, ' ');
+    std::istringstream words(make_option_desc(option));
+    std::string line = left;
+    for (std::string word; words >> word;) {
+      if (line.size() + 1 + word.size() > width_) {
+        text += line + '\n';
+        line = indent;
+      }
+      line += (line.size() == indent_ ? "" : " ") + word;
+    }
+    return text + line + '\n';
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_type_name().empty() || option->get_positional()
+               ? ""
+               : " " + option->get_type_name();
+  }
+  // One blank line between groups is enough.
+  std::string make_help(const CLI::App* app, std::string name,
+                        CLI::AppFormatMode mode) const override {
+    const std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
+    return CLI::detail::find_and_replace(text, "\n\n\n", "\n\n");
+  }
+
+ private:
+  std::size_t indent_ = 34;
+  std::size_t width_ = 100;
+};
+
+std::vector<std::string> names_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const CLI::App* sub : app.get_subcommands({})) names.push_back(sub->get_name());
+  return names;
+}
+
+// What CLI11 refuses, in our words.
+[[noreturn]] void refuse(const CLI::App& app, const CLI::ParseError& error) {
+  const bool top = app.get_parent() == nullptr;
+  const std::string name = top ? "" : app.get_name() + ": ";
+  const std::string see = "; see `isotape " + (top ? "" : app.get_name() + " ") + "--help`";
+  const std::vector<std::string> unknown = app.remaining();
+  if (!unknown.empty()) {
+    const std::string word = unknown.front().substr(0, unknown.front().find('='));
+    const std::string_view kind = word.front() == '-' ? "flag" : top ? "command" : "argument";
+    const std::string nearest = did_you_mean(word, names_of(app));
+    throw UsageError(
+        message(name, "unknown ", kind, " '", word, "'", nearest.empty() ? see : nearest));
+  }
+  if (top) throw UsageError("expected a command" + see);
+  throw UsageError(name + error.what() + see);
+}
+
+}  // namespace
+
+CommandOptions parse_command_line(const std::vector<std::string>& arguments,
+                                  const std::vector<std::string_view>& commands) {
+  AllOptions all;
+  CLI::App app("Norm-preserving networks with provable bounds, on a CPU.", "isotape");
+  const auto formatter = std::make_shared<HelpFormatter>();
+  formatter->label("SUBCOMMAND", "COMMAND");
+  app.formatter(formatter);
+  app.set_help_flag("-h,--help", "print this and stop");
+  app.set_version_flag("--version", "isotape " + std::string(version),
+                       "print the version and stop");
+  app.require_subcommand(1);
+  app.footer(
+      "`isotape COMMAND --help` tells the options of a command.\n"
+      "Exit codes: 0 fine, 1 error at run time, 2 usage, 3 a check failed, 4 data missing or "
+      "corrupt, 130 interrupted.");
+  for (const std::string_view name : commands) {
+    const Command& command = command_of(name);
+    CLI::App* sub = app.add_subcommand(std::string(name), std::string(command.description));
+    sub->footer(std::string(command.footer));
+    sub->group("Commands");
+    command.add(*sub, all);
+  }
+
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForVersion& request) {
+    return TextRequest{std::string(request.what()) + '\n'};
+  } catch (const CLI::Success&) {
+    return TextRequest{app.help()};
+  } catch (const CLI::ParseError& error) {
+    const auto given = app.get_subcommands();
+    refuse(given.empty() ? app : *given.front(), error);
+  }
+  return command_of(app.get_subcommands().front()->get_name()).take(all);
+}
+
+}  // namespace isotape

@@ -1,0 +1,64 @@
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <isotape/apps/cli.hpp>
+#include <isotape/apps/commands.hpp>
+#include <isotape/apps/errors.hpp>
+
+namespace {
+
+using namespace isotape;
+
+template <class Options, int (*run)(const Options&)>
+int call(const CommandOptions& options) {
+  return run(std::get<Options>(options));
+}
+
+struct Command {
+  std::string_view name;
+  std::size_t alternative;  // of CommandOptions
+  int (*run)(const CommandOptions&);
+};
+
+template <class Options, int (*run)(const Options&)>
+Command command(std::string_view name) {
+  return {name, CommandOptions(Options{}).index(), call<Options, run>};
+}
+
+// What the program offers, in the order of the help.
+const std::vector<Command>& commands() {
+  static const std::vector<Command> list = {
+      command<DatasetsOptions, run_datasets>("datasets"),
+      command<DoctorOptions, run_doctor>("doctor"),
+  };
+  return list;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  std::vector<std::string_view> names;
+  for (const Command& command : commands()) names.push_back(command.name);
+  const CommandOptions options = parse_command_line(arguments, names);
+  if (const auto* request = std::get_if<TextRequest>(&options)) {
+    std::fputs(request->text.c_str(), stdout);
+    return exit_ok;
+  }
+  for (const Command& command : commands()) {
+    if (command.alternative == options.index()) return command.run(options);
+  }
+  throw UsageError("expected a command");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const int code = run({argv + 1, argv + argc});
+    require<IoError>(std::fflush(stdout) == 0 && std::ferror(stdout) == 0,
+                     "standard output: cannot be written");
+    return code;
+  } catch (...) {
+    return report_exception(std::cerr);
+  }
+}

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include <isotape/apps/argument.hpp>
+
+namespace isotape {
+
+/// One setting of a training run: the flag --NAME of `isotape train` and the key NAME of a
+/// configuration.
+struct Setting {
+  std::string_view name;
+  std::string_view placeholder;  ///< of the value in the help, if there are no choices
+  std::string_view help;
+  std::string_view group;
+  Limits limits = {};                          ///< of a number
+  std::vector<std::string_view> choices = {};  ///< of a word; none: any
+};
+
+inline constexpr Limits positive{0, 1e9, true, "a number > 0"};
+inline constexpr Limits not_negative{0, 1e9, false, "a number >= 0"};
+inline constexpr Limits a_seed{0, 9.2e18, false, "an integer >= 0"};
+inline constexpr Limits a_count{1, 1e9, false, "an integer >= 1"};
+inline constexpr Limits a_batch{1, 65536, false, "an integer in 1..65536"};
+inline constexpr Limits a_thread_count{1, 1024, false, "an integer in 1..1024"};
+
+/// Calls visit(setting, member) for every setting, in the order of help and files. The members have
+/// the settings' names: optional in TrainOptions, plain in RunConfig.
+template <class Options, class Visit>
+void for_each_setting(Options& options, Visit&& visit) {
+  const auto problem = "Problem";
+  visit(Setting{"model", "NAME|FILE",
+                "see `isotape models`, or a model file FILE.toml [bcop-small]", problem},
+        options.model);
+  visit(Setting{"dataset", "NAME", "see `isotape datasets` [fashion-mnist]", problem},
+        options.dataset);
+  visit(Setting{"data", "DIR", "folder searched first for its files [$ISOTAPE_DATA, ./data, ...]",
+                problem},
+        options.data);
+  visit(
+      Setting{"data-seed", "N", "of data that is made: glyphs, moons, rings [0]", problem, a_seed},
+      options.data_seed);
+  visit(Setting{"augment",
+                "",
+                "random crops and flips; auto: on for images in colour [auto]",
+                problem,
+                {},
+                {"auto", "on", "off"}},
+        options.augment);
+  visit(Setting{"select-on",
+                "",
+                "holdout: set 5000 training images aside, to choose settings on [none]",
+                problem,
+                {},
+                {"none", "holdout"}},
+        options.select_on);
+
+  const auto training = "Training";
+  visit(Setting{"epochs", "N", "passes over the training images [5]", training, a_count},
+        options.epochs);
+  visit(Setting{"batch", "N", "images per step [128]", training, a_batch}, options.batch);
+  visit(Setting{"loss", "", "[multi-margin]", training, {}, {"multi-margin", "cross-entropy"}},
+        options.loss);
+  visit(Setting{"margin", "X", "of multi-margin, in logits [1.5 sqrt(2); in colour 0.5 sqrt(2)]",
+                training, positive},
+        options.margin);
+  visit(Setting{"optimizer", "NAME[:KEY=X,...]",
+                "sgd, adam, adamw, rmsprop or aggmo, as in sgd:momentum=0.9 [adam]", training},
+        options.optimizer);
+  visit(Setting{"lr", "X", "learning rate [0.001]", training, positive}, options.lr);
+  visit(Setting{"schedule", "NAME[:KEY=X,...]",
+                "of the rate: constant, exponential, cosine, piecewise-linear or one-cycle, as in "
+                "cosine:final=0.01 [exponential: 10^(-3(e-1)/E) in epoch e of E]",
+                training},
+        options.schedule);
+  visit(Setting{"clip-norm", "X", "largest l2 norm of all gradients together; 0: any [0]", training,
+                not_negative},
+        options.clip_norm);
+  visit(Setting{"orthogonal-update",
+                "",
+                "orthogonal weights: remade from free ones, or moved on their manifold "
+                "[reparametrize]",
+                training,
+                {},
+                {"reparametrize", "retract"}},
+        options.orthogonal_update);
+
+  const auto figures = "Figures and repetition";
+  visit(Setting{"eps", "X,...",
+                "l2 radii to certify, pixels in [0, 1] [0.3,1.58; in colour 36/255,72/255,108/255]",
+                figures},
+        options.eps);
+  visit(Setting{"seed", "N", "of weights, order and augmentation [0]", figures, a_seed},
+        options.seed);
+  visit(Setting{"threads", "N", "a result depends on it in the last bits [$OMP_NUM_THREADS, cores]",
+                figures, a_thread_count},
+        options.threads);
+}
+
+}  // namespace isotape

@@ -1,0 +1,16 @@
+# cmake -DCOMMAND=<list> -DCODE=<exit code> -DTEXT=<text> -P expect_exit.cmake
+# Passes if the command exits with the code and prints the text; to stderr alone, if it fails.
+cmake_minimum_required(VERSION 3.25)
+execute_process(COMMAND ${COMMAND} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE err)
+if(CODE EQUAL 0)
+  set(printed "${out}")
+else()
+  set(printed "${err}")
+endif()
+string(FIND "${printed}" "${TEXT}" position)
+if(NOT status EQUAL CODE OR position EQUAL -1)
+  message(FATAL_ERROR "expected exit code ${CODE} with '${TEXT}', got ${status}:\n${out}${err}")
+endif()
+if(NOT CODE EQUAL 0 AND NOT err MATCHES "^isotape: [^\n]*\n$")
+  message(FATAL_ERROR "expected one line on stderr, got:\n${err}")
+endif()

@@ -1,0 +1,55 @@
+#include <doctest/doctest.h>
+#include <support/scratch_folder.hpp>
+
+#include <isotape/apps/errors.hpp>
+#include <isotape/apps/model_file.hpp>
+
+using namespace isotape;
+
+namespace {
+
+const ModelSpec example{
+    "mine",
+    {{"conv1", "bcop", {{"out", std::int64_t{16}}, {"kernel", std::int64_t{4}}, {"bias", true}}},
+     {"flatten", "flatten", {}},
+     {"fc", "linear", {{"out", std::string("classes")}, {"raw_gain", 1.0}}}}};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("apps/model_file");
+
+TEST_CASE("model_file: what is printed reads as an equal model, options in their order") {
+  const ScratchFolder folder;
+  CHECK(read_model_file(folder.put("m.toml", to_toml(example))) == example);
+}
+
+TEST_CASE("model_file: the name is that of the file if there is none") {
+  const ScratchFolder folder;
+  const auto path = folder.put("other.toml", "[[layer]]\nname = \"f\"\ntype = \"flatten\"\n");
+  CHECK(read_model_file(path).name == "other");
+}
+
+TEST_CASE("model_file: errors name line and column") {
+  const ScratchFolder folder;
+  const auto error_for = [&](std::string_view text) {
+    const auto path = folder.put("m.toml", text);
+    return folder.error<UsageError>([&] { read_model_file(path); });
+  };
+  CHECK(error_for("name = \"x\"\n") == "DIR/m.toml:1:1: expected [[layer]] tables, got none");
+  CHECK(error_for("layers = 3\n") ==
+        "DIR/m.toml:1:1: expected name or [[layer]], got 'layers'; did you mean layer?");
+  CHECK(error_for("layer = 3\n") == "DIR/m.toml:1:9: expected [[layer]] tables, got an integer");
+  CHECK(error_for("name = 3\n") == "DIR/m.toml:1:8: expected name to be a word in quotes");
+  CHECK(error_for("\n[[layer]]\ntype = \"abs\"\n") ==
+        "DIR/m.toml:2:1: expected the layer's name, got none");
+  CHECK(error_for("[[layer]]\nname = \"a\"\n") ==
+        "DIR/m.toml:1:1: a: expected the layer's type, got none");
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"abs\"\nout = [1]\n") ==
+        "DIR/m.toml:4:7: expected out to be a number, word, true or false, got a list");
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"abs\"\n[[layer]]\nname = \"a\"\ntype = "
+                  "\"abs\"\n") ==
+        "DIR/m.toml:4:1: expected layers of different names, got 'a' twice");
+  CHECK(error_for("[[layer\n").starts_with("DIR/m.toml:"));
+}
+
+TEST_SUITE_END();
