@@ -151,7 +151,7 @@ DType read_dtype(const InputFile& file, const std::string& name, const json& fie
   for (const DType dtype : {DType::f32, DType::f64, DType::u8}) {
     if (field == format_name(dtype)) return dtype;
   }
-  fail_entry(file, name, "dtype \"F32\", \"F64\" or \"U8\"", field);
+  fail_entry(file, name, R"(dtype "F32", "F64" or "U8")", field);
 }
 
 Shape read_shape(const InputFile& file, const std::string& name, const json& field) {

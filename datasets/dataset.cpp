@@ -22,7 +22,7 @@ Split select(const Split& split, const std::vector<std::int64_t>& rows) {
 }  // namespace
 
 Tensor Split::pixels(std::int64_t begin, std::int64_t end) const {
-  const Tensor selected = images.rows(begin, end);
+  Tensor selected = images.rows(begin, end);
   if (selected.dtype() != DType::u8) return selected;
   Tensor result(selected.shape());
   std::transform(selected.data<std::uint8_t>(), selected.data<std::uint8_t>() + selected.size(),

@@ -146,7 +146,7 @@ struct BatchLoader::Worker {
     Batch& batch = slot.batch;
     batch.images = Tensor();
     if (!slot.buffer.unique()) slot.buffer = Tensor(slot.buffer.shape());  // kept by somebody
-    float* target = slot.buffer.write<float>();
+    auto* target = slot.buffer.write<float>();
     const std::int64_t image_size = slot.buffer.shape().inner(0);
     const Rng rng = augment.stream(static_cast<std::uint64_t>(position.epoch));
     batch.labels.resize(static_cast<std::size_t>(count));

@@ -29,7 +29,7 @@ Point ring(int label, double t) {
 Split sample(Curve curve, std::int64_t count, double noise, Rng rng) {
   Split split;
   split.images = Tensor({count, 1, 1, 2});
-  float* points = split.images.write<float>();
+  auto* points = split.images.write<float>();
   for (std::int64_t i = 0; i < count; ++i) {
     const int label = static_cast<int>(i % 2);
     const Point point = curve(label, rng.uniform());

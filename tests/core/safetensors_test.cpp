@@ -13,7 +13,7 @@ TEST_SUITE_BEGIN("core/safetensors");
 namespace {
 
 // A file of the format from its two parts.
-std::string file_of(std::string header, std::string_view data, long length_change = 0) {
+std::string file_of(const std::string& header, std::string_view data, long length_change = 0) {
   const std::uint64_t length = header.size() + length_change;
   std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
   return bytes + header + std::string(data);
@@ -39,7 +39,8 @@ SafeTensors sample() {
 void check_equal(const SafeTensors& a, const SafeTensors& b) {
   CHECK(a.metadata == b.metadata);
   REQUIRE(a.tensors.size() == b.tensors.size());
-  for (const auto& [name, tensor] : a.tensors) {
+  for (const auto& [key, tensor] : a.tensors) {
+    const std::string& name = key;
     CAPTURE(name);
     REQUIRE(b.tensors.contains(name));
     const Tensor& other = b.tensors.at(name);

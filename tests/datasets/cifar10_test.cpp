@@ -44,9 +44,9 @@ TEST_CASE("load_cifar10: reads every batch that is there, in order, as interleav
   CHECK(dataset.test.labels == std::vector<std::int32_t>{9});
   CHECK(dataset.train.images.shape() == Shape{3, 32, 32, 3});
   bool right = true;
-  for (int i = 0; i < 3; ++i) {
-    for (int y = 0; y < 32; ++y) {
-      for (int x = 0; x < 32; ++x) {
+  for (std::int64_t i = 0; i < 3; ++i) {
+    for (std::int64_t y = 0; y < 32; ++y) {
+      for (std::int64_t x = 0; x < 32; ++x) {
         const std::int64_t at = ((i * 32 + y) * 32 + x) * 3;
         right = right && dataset.train.images.at(at) == dataset.train.labels[i] &&
                 dataset.train.images.at(at + 1) == y && dataset.train.images.at(at + 2) == x;

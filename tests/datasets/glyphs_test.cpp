@@ -67,7 +67,7 @@ TEST_CASE("glyphs: images like MNIST's, every digit equally often") {
 
 TEST_CASE("glyphs: every image holds ink, and none spills over the border") {
   const Dataset dataset = make_glyphs({.train = 2000, .test = 1});
-  const std::uint8_t* image = dataset.train.images.data<std::uint8_t>();
+  const auto* image = dataset.train.images.data<std::uint8_t>();
   double border = 0;
   for (int i = 0; i < 2000; ++i, image += 784) {
     CHECK(std::count_if(image, image + 784, [](int v) { return v > 100; }) >= 8);
@@ -78,7 +78,7 @@ TEST_CASE("glyphs: every image holds ink, and none spills over the border") {
 
 TEST_CASE("glyphs: an image is a function of seed and index, for any count and threads") {
   const auto bytes = [](const Split& split, std::int64_t count) {
-    const std::uint8_t* data = split.images.data<std::uint8_t>();
+    const auto* data = split.images.data<std::uint8_t>();
     return std::vector<std::uint8_t>(data, data + count * 784);
   };
   const int threads = num_threads();
