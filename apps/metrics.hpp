@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <isotape/apps/eps.hpp>
+#include <isotape/apps/evaluation.hpp>
+
+namespace isotape {
+
+/// What a run notes at the end of an epoch. Wall-clock figures are the only ones that differ
+/// between two equal runs.
+struct EpochMetrics {
+  std::int64_t epoch = 0;
+  std::int64_t step = 0;
+  double lr = 0;
+  double loss = 0;
+  double train_accuracy = 0;  ///< percent, under the weights of each step
+  Evaluation test;
+  std::optional<double> holdout_accuracy;
+  std::optional<double> retraction_steps;  ///< order-1 steps per update, mean so far
+  double time_train_s = 0;
+  double time_eval_s = 0;
+};
+
+/// Evaluation as one JSON object, accuracies in percent by the text of their eps.
+std::string to_json(const Evaluation& evaluation, const std::vector<Eps>& eps);
+
+/// The lines of metrics.jsonl, each flushed at once.
+class MetricsLog {
+ public:
+  /// Opens the file for appending; lines of steps after `last_step` are dropped first, for they are
+  /// made anew by a resumed run.
+  /// @throws IoError, DataError
+  MetricsLog(const std::filesystem::path& path, std::int64_t last_step);
+  void append(const EpochMetrics& metrics, const std::vector<Eps>& eps);
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream file_;
+};
+
+/// What a report needs of one line.
+struct LoggedEpoch {
+  std::int64_t epoch = 0;
+  double loss = 0;
+  double clean_accuracy = 0;
+  std::vector<std::pair<std::string, double>> certified_accuracy;
+};
+std::vector<LoggedEpoch> read_metrics(const std::filesystem::path& path);
+
+}  // namespace isotape

@@ -1,0 +1,193 @@
+// isotape train: configuration -> run directory.
+
+#include <fmt/format.h>
+#include <chrono>
+#include <iostream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include <isotape/apps/commands.hpp>
+#include <isotape/apps/doctor.hpp>
+#include <isotape/apps/errors.hpp>
+#include <isotape/apps/interrupt.hpp>
+#include <isotape/apps/metrics.hpp>
+#include <isotape/apps/progress.hpp>
+#include <isotape/apps/resolve.hpp>
+#include <isotape/apps/run_directory.hpp>
+#include <isotape/apps/training.hpp>
+#include <isotape/core/atomic_file.hpp>
+#include <isotape/core/threads.hpp>
+
+namespace isotape {
+namespace {
+
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double> passed = now - std::exchange(start_, now);
+    return passed.count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+std::vector<double> values(const std::vector<Eps>& eps) {
+  std::vector<double> list;
+  for (const Eps& e : eps) list.push_back(e.value);
+  return list;
+}
+
+std::string environment_json(const RunConfig& config) {
+  const Diagnosis diagnosis = diagnose();
+  nlohmann::ordered_json json;
+  for (const auto& [what, which] : diagnosis.versions) json["versions"][what] = which;
+  json["processor"] = diagnosis.processor;
+  json["instruction_sets"] = diagnosis.instruction_sets;
+  json["cores"] = diagnosis.cores;
+  json["threads"] = config.threads;
+  for (const auto& [name, value] : diagnosis.environment) json["environment"][name] = value;
+  return json.dump(2) + "\n";
+}
+
+std::string summary_line(const Evaluation& test, const std::vector<Eps>& eps) {
+  std::string text = fmt::format("clean {:.2f} %", test.clean_accuracy);
+  for (std::size_t i = 0; i < eps.size(); ++i) {
+    text += fmt::format(", certified at {} {:.2f} %", eps[i].text, test.certified_accuracy[i]);
+  }
+  return text;
+}
+
+// One run, from wherever it stands to its end or the next stop.
+class Run {
+ public:
+  Run(RunConfig config, RunFiles files, Training& training, const TrainOptions& options)
+      : config_(std::move(config)),
+        files_(std::move(files)),
+        training_(training),
+        options_(options),
+        progress_(options.quiet),
+        log_(files_.metrics(), training.counters().step) {}
+
+  void save() {
+    training_.save_state(files_.state());
+    save_model(files_.model(), training_.model());
+  }
+
+  // Whether the run is complete.
+  bool go() {
+    const std::int64_t stop_at = options_.max_steps
+                                     ? training_.counters().step + *options_.max_steps
+                                     : std::numeric_limits<std::int64_t>::max();
+    watch_.lap();
+    while (!training_.is_finished()) {
+      step();
+      if (is_interrupted()) {
+        save();
+        throw Interrupted(
+            message("stopped at step ", training_.counters().step, " of ", training_.total_steps(),
+                    "; continue with: isotape train --resume ", files_.folder.string()));
+      }
+      if (training_.counters().step >= stop_at && !training_.is_finished()) {
+        save();
+        return false;
+      }
+    }
+    if (config_.select_on == "holdout") training_.restore_best();
+    last_test_ = evaluate(training_.model(), training_.data().test, values(config_.eps));
+    save_model(files_.model(), training_.model());
+    return true;
+  }
+
+  const Evaluation& result() const { return last_test_; }
+
+ private:
+  void step() {
+    const StepResult result = training_.step();
+    const std::int64_t per_epoch = training_.steps_per_epoch();
+    const std::int64_t epoch = (result.step - 1) / per_epoch + 1;
+    progress_.step({epoch, config_.epochs, (result.step - 1) % per_epoch + 1, per_epoch,
+                    result.images, result.loss});
+    if (result.epoch_ended) end_epoch(epoch, result.lr);
+  }
+
+  void end_epoch(std::int64_t epoch, double lr) {
+    progress_.pause();
+    EpochMetrics metrics;
+    metrics.time_train_s = watch_.lap();
+    metrics.epoch = epoch;
+    metrics.step = training_.counters().step;
+    metrics.lr = lr;
+    std::tie(metrics.loss, metrics.train_accuracy) = training_.take_epoch_means();
+    metrics.test = evaluate(training_.model(), training_.data().test, values(config_.eps));
+    if (training_.holdout()) {
+      metrics.holdout_accuracy =
+          evaluate(training_.model(), *training_.holdout(), {}).clean_accuracy;
+      training_.consider(*metrics.holdout_accuracy);
+    }
+    metrics.time_eval_s = watch_.lap();
+    log_.append(metrics, config_.eps);
+    save();
+    progress_.line(fmt::format("epoch {}/{}  loss {:.4f}  {}", epoch, config_.epochs, metrics.loss,
+                               summary_line(metrics.test, config_.eps)));
+  }
+
+  RunConfig config_;
+  RunFiles files_;
+  Training& training_;
+  const TrainOptions& options_;
+  Progress progress_;
+  MetricsLog log_;
+  Stopwatch watch_;
+  Evaluation last_test_;
+};
+
+void print_result(const TrainOptions& options, const RunConfig& config, const RunFiles& files,
+                  const Evaluation& test) {
+  if (options.json) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::parse(to_json(test, config.eps));
+    json["run"] = files.folder.string();
+    std::cout << json.dump() << '\n';
+    return;
+  }
+  std::cout << fmt::format("{} on {}, {} epochs: {}\n", config.model, config.dataset, config.epochs,
+                           summary_line(test, config.eps))
+            << fmt::format("Lipschitz bound {:.9f}, mean certified radius {:.4f}\n",
+                           test.lipschitz_bound, test.mean_certified_radius)
+            << "run " << files.folder.string() << '\n';
+}
+
+}  // namespace
+
+int run_train(const TrainOptions& options) {
+  const bool resumes = !options.resume.empty();
+  const RunConfig config =
+      resumes ? read_run_config(open_run(options.resume).config()) : resolve(options);
+  set_num_threads(static_cast<int>(config.threads));
+  // All files are opened and checked, and everything is built, before anything is written.
+  Dataset data = load_run_data(config, std::nullopt, std::nullopt);
+  const ModelSpec spec =
+      config.layers.empty() ? named_model(config.model) : ModelSpec{config.model, config.layers};
+  Training training(config, spec, std::move(data));
+  const RunFiles files = resumes ? open_run(options.resume) : create_run(options.out, config);
+  if (resumes) training.load_state(files.state());
+
+  catch_interrupts();
+  Run run(config, files, training, options);
+  if (!resumes) {
+    write_run_config(files.config(), config);
+    write_file(files.environment(), environment_json(config));
+    run.save();
+  }
+  if (!run.go()) {
+    std::cout << "stopped after step " << training.counters().step << " of "
+              << training.total_steps() << "; continue with: isotape train --resume "
+              << files.folder.string() << '\n';
+    return exit_ok;
+  }
+  print_result(options, config, files, run.result());
+  return exit_ok;
+}
+
+}  // namespace isotape

@@ -1,0 +1,194 @@
+#include <isotape/apps/training.hpp>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/safetensors.hpp>
+#include <isotape/layers/weight.hpp>
+#include <isotape/ops/loss.hpp>
+#include <isotape/optim/clip.hpp>
+#include <isotape/optim/make_optimizer.hpp>
+
+namespace isotape {
+namespace {
+
+constexpr std::int64_t holdout_images = 5000;
+constexpr const char* counters_key = "isotape.counters";
+constexpr const char* model_key = "isotape.model";
+
+std::int64_t count_correct(const Tensor& logits, const std::vector<std::int32_t>& labels) {
+  const std::int64_t classes = logits.dim(1);
+  const float* data = logits.data<float>();
+  std::int64_t correct = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const float* row = data + static_cast<std::int64_t>(i) * classes;
+    correct += std::max_element(row, row + classes) - row == labels[i] ? 1 : 0;
+  }
+  return correct;
+}
+
+LoaderOptions loader_options(const RunConfig& config) {
+  LoaderOptions options;
+  options.batch = config.batch;
+  if (config.augment == "on") {
+    options.crop_padding = 4;
+    options.flip = true;
+  }
+  return options;
+}
+
+}  // namespace
+
+Training::Training(const RunConfig& config, const ModelSpec& spec, Dataset data)
+    : config_(config),
+      rng_(static_cast<std::uint64_t>(config.seed)),
+      data_(std::move(data)),
+      model_(build_model(spec, data_.image_shape(), data_.classes(), rng_)),
+      parameters_(model_.net.parameters()),
+      schedule_(Schedule::parse(config.schedule)) {
+  if (config.orthogonal_update == "retract") {
+    for (const auto& [name, weight] : model_.net.weights()) {
+      if (weight->is_orthogonal()) weight->retract();
+    }
+  }
+  optimizer_ = make_optimizer(config.optimizer, parameters_);
+  Split train = data_.train;
+  if (config.select_on == "holdout") {
+    auto [kept, aside] = hold_out(train, holdout_images, rng_.stream("holdout"));
+    train = std::move(kept);
+    holdout_ = std::move(aside);
+  }
+  loader_ = std::make_unique<BatchLoader>(std::move(train), rng_.stream("batches"),
+                                          loader_options(config));
+}
+
+Var Training::loss(const Var& logits, const std::vector<std::int32_t>& labels) const {
+  if (config_.loss == "cross-entropy") return softmax_cross_entropy(logits, labels);
+  return multi_margin(logits, labels, config_.margin);
+}
+
+StepResult Training::step() {
+  const Batch& batch = loader_->next();
+  StepResult result{counters_.step + 1, batch.images.dim(0), 0, 0, false};
+  result.lr =
+      config_.lr * schedule_.factor(counters_.step, loader_->batches_per_epoch(), config_.epochs);
+  try {
+    Tape tape;
+    model_.net.prepare();
+    const Var logits = model_.net.forward(batch.images);
+    const Var value = loss(logits, batch.labels);
+    result.loss = value.value().item();
+    require<NumericError>(std::isfinite(result.loss), "expected a finite loss, got ", result.loss);
+    tape.backward(value);
+    if (config_.clip_norm > 0) clip_grad_norm(parameters_, config_.clip_norm);
+    optimizer_->step(result.lr);
+    counters_.correct += count_correct(logits.value(), batch.labels);
+  } catch (const NumericError& error) {
+    throw NumericError(message("step ", result.step, ": ", error.what()));
+  }
+  counters_.step = result.step;
+  counters_.loss_sum += result.loss * static_cast<double>(result.images);
+  counters_.seen += result.images;
+  result.epoch_ended = counters_.step % loader_->batches_per_epoch() == 0;
+  return result;
+}
+
+std::pair<double, double> Training::take_epoch_means() {
+  const auto seen = static_cast<double>(std::max<std::int64_t>(counters_.seen, 1));
+  const std::pair<double, double> means{counters_.loss_sum / seen,
+                                        100 * static_cast<double>(counters_.correct) / seen};
+  counters_.loss_sum = 0;
+  counters_.seen = 0;
+  counters_.correct = 0;
+  return means;
+}
+
+void Training::consider(double holdout_accuracy) {
+  if (holdout_accuracy <= counters_.best_accuracy) return;
+  counters_.best_accuracy = holdout_accuracy;
+  counters_.best_epoch = epoch();
+  best_.clear();
+  for (const auto& [name, parameter] : parameters_) best_.push_back(parameter->value().clone());
+  for (const auto& [name, tensor] : model_.net.buffers()) best_.push_back(tensor->clone());
+}
+
+void Training::restore_best() {
+  if (best_.empty()) return;
+  std::size_t i = 0;
+  for (const auto& [name, parameter] : parameters_) parameter->write() = best_[i++].clone();
+  for (const auto& [name, tensor] : model_.net.buffers()) *tensor = best_[i++].clone();
+}
+
+// Calls visit(name, value, set) for every tensor of the state, set(t) replacing the value.
+template <class Visit>
+void Training::visit_state(Visit&& visit) {
+  std::size_t kept = 0;
+  const auto visit_kept = [&](const std::string& name, const Tensor& value, const auto& set) {
+    visit(name, value, set);
+    if (counters_.best_epoch > 0) {
+      best_.resize(std::max(best_.size(), kept + 1));
+      Tensor& best = best_[kept++];
+      visit("best." + name, best ? best : value, [&](Tensor t) { best = std::move(t); });
+    }
+  };
+  for (const auto& [name, parameter] : parameters_) {
+    visit_kept("parameter." + name, parameter->value(),
+               [p = parameter](Tensor t) { p->write() = std::move(t); });
+  }
+  for (const auto& [name, tensor] : model_.net.buffers()) {
+    visit_kept("buffer." + name, *tensor, [b = tensor](Tensor t) { *b = std::move(t); });
+  }
+  BufferList moments;
+  optimizer_->collect("optimizer.", moments);
+  for (const auto& [name, tensor] : moments) {
+    visit(name, *tensor, [b = tensor](Tensor t) { *b = std::move(t); });
+  }
+}
+
+void Training::save_state(const std::filesystem::path& path) {
+  SafeTensors file;
+  visit_state([&](const std::string& name, const Tensor& value, const auto&) {
+    file.tensors[name] = value;
+  });
+  const nlohmann::json counters = {{"step", counters_.step},
+                                   {"loss_sum", counters_.loss_sum},
+                                   {"seen", counters_.seen},
+                                   {"correct", counters_.correct},
+                                   {"best_epoch", counters_.best_epoch},
+                                   {"best_accuracy", counters_.best_accuracy}};
+  file.metadata = {{counters_key, counters.dump()}, {model_key, to_json(model_.spec)}};
+  save_safetensors(path, file);
+}
+
+void Training::load_state(const std::filesystem::path& path) {
+  const SafeTensors file = load_safetensors(path);
+  try {
+    const auto counters = nlohmann::json::parse(file.metadata.at(counters_key));
+    counters_ = {counters.at("step"),    counters.at("loss_sum"),      counters.at("seen"),
+                 counters.at("correct"), counters.at("best_accuracy"), counters.at("best_epoch")};
+  } catch (const std::exception&) {
+    throw DataError(message(path.string(), ": expected the counters of a run in its metadata, ",
+                            "found none; was it written by isotape train?"));
+  }
+  require<DataError>(0 <= counters_.step && counters_.step <= total_steps(), path.string(),
+                     ": expected a step in 0..", total_steps(), ", found ", counters_.step);
+  std::size_t count = 0;
+  visit_state([&](const std::string& name, const Tensor& like, const auto& set) {
+    const auto found = file.tensors.find(name);
+    require<DataError>(found != file.tensors.end(), path.string(), ": expected a tensor '", name,
+                       "', found none");
+    const Tensor& tensor = found->second;
+    require<DataError>(tensor.shape() == like.shape() && tensor.dtype() == like.dtype(),
+                       path.string(), ": ", name, ": expected shape ", like.shape(), " and type ",
+                       like.dtype(), ", found ", tensor.shape(), " and ", tensor.dtype());
+    set(tensor);
+    ++count;
+  });
+  require<DataError>(count == file.tensors.size(), path.string(), ": expected ", count,
+                     " tensors, found ", file.tensors.size());
+  const std::int64_t per_epoch = loader_->batches_per_epoch();
+  loader_->seek({counters_.step / per_epoch, counters_.step % per_epoch});
+}
+
+}  // namespace isotape
