@@ -43,10 +43,16 @@ Optimizer::Optimizer(std::string name, const ParameterList& parameters,
 
 void Optimizer::step(double lr) {
   const std::vector<Slot*> slots = check(lr);
+  std::vector<Slot*> on_manifolds;
   for (Slot* const slot : slots) {
     Parameter& parameter = *slot->parameter;
-    update({parameter.write(), parameter.grad, slot->state, lr, decay_of(parameter)});
+    if (parameter.manifold) {
+      on_manifolds.push_back(slot);
+    } else {
+      update({parameter.write(), parameter.grad, slot->state, lr, decay_of(parameter)});
+    }
   }
+  if (!on_manifolds.empty()) move_along_manifolds(on_manifolds, lr);
   for (Slot* const slot : slots) slot->parameter->grad = {};
 }
 
@@ -99,6 +105,26 @@ void Optimizer::check_shapes(const Slot& slot) const {
 
 double Optimizer::decay_of(const Parameter& parameter) const {
   return parameter.decays || decay_.of_all ? decay_.rate : 0;
+}
+
+// The rule applied to zero with the projected gradient gives its step.
+void Optimizer::move_along_manifolds(const std::vector<Slot*>& slots, double lr) {
+  std::vector<ManifoldMove> moves;
+  for (Slot* const slot : slots) {
+    Parameter& parameter = *slot->parameter;
+    if (!parameter.grad.unique()) parameter.grad = parameter.grad.clone();
+    moves.push_back({slot->name, &parameter.write(), &parameter.grad, *parameter.manifold});
+  }
+  project_to_tangent(moves);
+
+  Tensors steps;
+  for (Slot* const slot : slots) {
+    const Tensor& grad = slot->parameter->grad;
+    steps.push_back(Tensor::zeros(grad.shape(), grad.dtype()));
+    update({steps.back(), grad, slot->state, lr, 0});
+  }
+  for (std::size_t i = 0; i < moves.size(); ++i) moves[i].direction = &steps[i];
+  retractions_ += retract(moves);
 }
 
 }  // namespace isotape

@@ -5,6 +5,7 @@
 
 #include <isotape/core/tensor.hpp>
 #include <isotape/layers/parameter.hpp>
+#include <isotape/optim/stiefel.hpp>
 
 namespace isotape {
 
@@ -16,6 +17,10 @@ struct Decay {
 
 /// Updates parameters from their gradients by some rule. Each rule is elementwise and makes one
 /// pass over value, gradient and state; its result does not depend on the number of threads.
+///
+/// A parameter with a manifold is moved along it: the rule sees the gradient projected to the
+/// tangent space, and the step it makes of it is projected, bounded and retracted (see
+/// stiefel.hpp). Steps are in units of the raw value. Decay, which is radial, has no part in it.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -41,6 +46,8 @@ class Optimizer {
   const std::string& name() const { return name_; }
   /// The text, with all options, that make_optimizer() reads.
   virtual std::string describe() const = 0;
+  /// What retractions took since construction.
+  const RetractionStats& retractions() const { return retractions_; }
 
  protected:
   /// One tensor of state per parameter: of its shape and type, or one f64 number.
@@ -78,11 +85,13 @@ class Optimizer {
   std::vector<Slot*> check(double lr);
   void check_shapes(const Slot& slot) const;
   double decay_of(const Parameter& parameter) const;
+  void move_along_manifolds(const std::vector<Slot*>& slots, double lr);
 
   std::string name_;
   std::vector<StateName> state_names_;
   Decay decay_;
   std::vector<Slot> slots_;
+  RetractionStats retractions_;
 };
 
 /// Smallest number of entries worth a thread in an update.

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <limits>
+#include <string>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/memory.hpp>
@@ -15,7 +16,7 @@ TEST_SUITE_BEGIN("optim/optimizer");
 namespace {
 
 // One of each rule, with all the state it can have.
-const char* const rules[] = {"sgd",
+const std::string rules[] = {"sgd",
                              "sgd:momentum=0.9,nesterov=1,weight_decay=0.1",
                              "adam:weight_decay=0.1",
                              "adamw",
@@ -53,7 +54,7 @@ bool equal(const Net& a, const Net& b) {
 }  // namespace
 
 TEST_CASE("optimizer: restored from value and state it continues bit for bit") {
-  for (const char* const rule : rules) {
+  for (const std::string& rule : rules) {
     CAPTURE(rule);
     Net straight;
     const auto whole = make_optimizer(rule, straight.list);
@@ -93,7 +94,7 @@ TEST_CASE("optimizer: names its state after the parameters") {
 
 TEST_CASE("optimizer: the result does not depend on the number of threads") {
   const int threads = num_threads();
-  for (const char* const rule : rules) {
+  for (const std::string& rule : rules) {
     CAPTURE(rule);
     Net one(70001);
     Net several(70001);
@@ -107,7 +108,7 @@ TEST_CASE("optimizer: the result does not depend on the number of threads") {
 }
 
 TEST_CASE("optimizer: a step writes each value once and clears its gradient") {
-  for (const char* const rule : rules) {
+  for (const std::string& rule : rules) {
     CAPTURE(rule);
     Net net;
     const auto optimizer = make_optimizer(rule, net.list);
@@ -124,7 +125,7 @@ TEST_CASE("optimizer: a step writes each value once and clears its gradient") {
 }
 
 TEST_CASE("optimizer: skips a frozen parameter and one without gradient, state and all") {
-  for (const char* const rule : rules) {
+  for (const std::string& rule : rules) {
     CAPTURE(rule);
     Net net;
     const Net start;
@@ -178,7 +179,7 @@ TEST_CASE("optimizer: zero_grad clears without an update") {
 }
 
 TEST_CASE("optimizer: in its steady state a step asks the system for no tensor memory") {
-  for (const char* const rule : rules) {
+  for (const std::string& rule : rules) {
     Net net(5000);
     const auto optimizer = make_optimizer(rule, net.list);
     train(*optimizer, net, 0, 2);
