@@ -18,6 +18,7 @@ struct Conv2dGeometry {
   Shape x_shape() const { return {images, height, width, channels}; }
   Shape w_shape() const { return {filters, kernel_height, kernel_width, group_channels()}; }
   Shape y_shape() const { return {images, out_height, out_width, filters}; }
+  // NOLINTNEXTLINE(modernize-use-nullptr): there is none
   friend auto operator<=>(const Conv2dGeometry&, const Conv2dGeometry&) = default;
 };
 

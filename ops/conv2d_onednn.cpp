@@ -90,8 +90,8 @@ class OneThreadWhenNested {
   ~OneThreadWhenNested() {
     if (omp_in_parallel() != 0) omp_set_num_threads(before_);
   }
-  OneThreadWhenNested(const OneThreadWhenNested&) = delete;
-  OneThreadWhenNested& operator=(const OneThreadWhenNested&) = delete;
+  OneThreadWhenNested(OneThreadWhenNested&&) = delete;
+  OneThreadWhenNested& operator=(OneThreadWhenNested&&) = delete;
 
  private:
   int before_;
@@ -104,6 +104,7 @@ struct Key {
   Pass pass;
   bool bias;
   int threads;
+  // NOLINTNEXTLINE(modernize-use-nullptr): there is none
   friend auto operator<=>(const Key&, const Key&) = default;
 };
 
@@ -242,7 +243,7 @@ auto with_convolution(const Conv2dGeometry& g, Pass pass, bool bias, F&& f) {
 memory preferred_weights(const Convolution& c, const Tensor& w, Tensor& space) {
   if (!c.reorder) return view(c.w, w);
   space = bytes(c.w);
-  const memory result(c.w, engine(), space.write<std::uint8_t>());
+  memory result(c.w, engine(), space.write<std::uint8_t>());
   reorder(c, view(c.plain_w, w), result);
   return result;
 }

@@ -21,9 +21,9 @@ TEST_CASE("pixel_unshuffle: channel c s^2 + a s + b is pixel (a, b) of channel c
 
 TEST_CASE("pixel_unshuffle: every entry is the one of the formula") {
   Rng rng(1);
-  for (const int s : {1, 2, 3}) {
+  for (const std::int64_t s : {1, 2, 3}) {
     const Tensor x = random_normal(rng, {2, 6, 12, 3}, 1, DType::f64);
-    const Tensor y = pixel_unshuffle(x, s).value();
+    const Tensor y = pixel_unshuffle(x, static_cast<int>(s)).value();
     REQUIRE(y.shape() == Shape{2, 6 / s, 12 / s, 3 * s * s});
     for (std::int64_t at = 0; at < x.size(); ++at) {
       const std::int64_t c = at % 3;
@@ -32,15 +32,16 @@ TEST_CASE("pixel_unshuffle: every entry is the one of the formula") {
       const std::int64_t pixel = (at / 216 * (6 / s) + i / s) * (12 / s) + j / s;
       REQUIRE(y.at(pixel * 3 * s * s + c * s * s + i % s * s + j % s) == x.at(at));
     }
-    CHECK(max_abs_diff(pixel_shuffle(y, s).value(), x) == 0);
+    CHECK(max_abs_diff(pixel_shuffle(y, static_cast<int>(s)).value(), x) == 0);
   }
 }
 
 TEST_CASE("pixel_unshuffle, pixel_shuffle: vjp and jvp match finite differences") {
   Rng rng(2);
   for (const int s : {1, 2, 3}) {
-    const Tensor fine = random_normal(rng, {2, 2 * s, s, 2}, 1, DType::f64);
-    const Tensor coarse = random_normal(rng, {2, 2, 1, 2 * s * s}, 1, DType::f64);
+    const std::int64_t area = std::int64_t{s} * s;
+    const Tensor fine = random_normal(rng, {2, 3 * area, s, 2}, 1, DType::f64);
+    const Tensor coarse = random_normal(rng, {2, 2, 1, 2 * area}, 1, DType::f64);
     CHECK(
         gradcheck("unshuffle", [=](const Vars& in) { return pixel_unshuffle(in[0], s); }, {fine}));
     CHECK(gradcheck("shuffle", [=](const Vars& in) { return pixel_shuffle(in[0], s); }, {coarse}));
