@@ -43,13 +43,14 @@ TEST_CASE("load_cifar10: reads every batch that is there, in order, as interleav
   CHECK(dataset.train.labels == std::vector<std::int32_t>{3, 4, 7});
   CHECK(dataset.test.labels == std::vector<std::int32_t>{9});
   CHECK(dataset.train.images.shape() == Shape{3, 32, 32, 3});
+  const auto* pixels = dataset.train.images.data<std::uint8_t>();
   bool right = true;
   for (std::int64_t i = 0; i < 3; ++i) {
     for (std::int64_t y = 0; y < 32; ++y) {
       for (std::int64_t x = 0; x < 32; ++x) {
         const std::int64_t at = ((i * 32 + y) * 32 + x) * 3;
-        right = right && dataset.train.images.at(at) == dataset.train.labels[i] &&
-                dataset.train.images.at(at + 1) == y && dataset.train.images.at(at + 2) == x;
+        right = right && pixels[at] == dataset.train.labels[i] && pixels[at + 1] == y &&
+                pixels[at + 2] == x;
       }
     }
   }
