@@ -86,6 +86,22 @@ TEST_CASE("bounds: not one rounding is missing where the norm is known") {
   }
 }
 
+TEST_CASE("bounds: the rounding of long sums is counted") {
+  // Equal terms: their roundings add up instead of averaging out.
+  Rng rng(5);
+  for (int trial = 0; trial < 40; ++trial) {
+    const double x = 0.5 + rng.uniform();
+    const Tensor column = Tensor::full({5000, 1}, x, DType::f64);
+    const long double norm = column_norm(column);
+    for (const Named& named : bounds) {
+      CAPTURE(named.name);
+      CHECK(static_cast<long double>(named.bound(column)) >= norm * (1 - 0x1p-52L * 1e-3L));
+      CHECK(static_cast<long double>(named.bound(column.reshaped({1, 5000}))) >=
+            norm * (1 - 0x1p-52L * 1e-3L));
+    }
+  }
+}
+
 TEST_CASE("bounds: next to 1 in both directions") {
   for (const double x : {1 - 0x1p-53, 1.0, 1 + 0x1p-52, 1 + 0x1p-51, 1 + 0x1p-26}) {
     check_all(Tensor::of({x}, {1, 1}, DType::f64), x);
@@ -115,6 +131,8 @@ TEST_CASE("bounds: zero, empty, huge, tiny and non-finite matrices") {
     CHECK(spectral_norm_bound(Tensor::of({x}, {1, 1}, DType::f64)) <= std::max(1.0001 * x, 2e-323));
   }
   check_all(Tensor::full({2, 2}, std::numeric_limits<double>::max(), DType::f64), infinity);
+  // sqrt 2 of the smallest number is more than one of them.
+  check_all(Tensor::full({2, 1}, 5e-324, DType::f64), 1e-323);
 }
 
 TEST_CASE("bounds: tight for orthonormal f32 matrices") {
