@@ -3,9 +3,9 @@
 #include <cblas.h>
 #include <algorithm>
 #include <limits>
-#include <vector>
 
 #include <isotape/core/error.hpp>
+#include <isotape/core/memory.hpp>
 
 // LAPACK as it stands in OpenBLAS itself; LAPACKE would bring a second BLAS into the process.
 // Arrays are column-major there: a row-major [m, n] is handed over as its transpose.
@@ -52,6 +52,18 @@ void check(const char* routine, int info) {
                         "; is the input finite?");
 }
 
+// Work arrays come from the pool of tensors, so that a training step asks the system for nothing.
+template <class T>
+class Work {
+ public:
+  explicit Work(std::int64_t n) : storage_(static_cast<std::size_t>(n) * sizeof(T)) {}
+  T* data() { return reinterpret_cast<T*>(storage_.data()); }
+  T& operator[](std::int64_t i) { return data()[i]; }
+
+ private:
+  Storage storage_;
+};
+
 CBLAS_TRANSPOSE flag(bool trans) { return trans ? CblasTrans : CblasNoTrans; }
 
 // Overloads, so that the templates below are written once.
@@ -81,14 +93,14 @@ void gesdd_row_major(char vectors, std::int64_t m, std::int64_t n, T* a, T* s, T
   const int columns = narrow(m);
   const int rank = std::min(rows, columns);
   if (rank == 0) return;
-  std::vector<int> integers(8 * static_cast<std::size_t>(rank));
+  Work<int> integers(8 * std::int64_t{rank});
   T query = 0;
   int info = 0;
   const int length = -1;
   gesdd(T{}, &vectors, &rows, &columns, a, &rows, s, vt, &rows, u, &rank, &query, &length,
         integers.data(), &info);
   const int size = static_cast<int>(query);
-  std::vector<T> work(static_cast<std::size_t>(size));
+  Work<T> work(size);
   gesdd(T{}, &vectors, &rows, &columns, a, &rows, s, vt, &rows, u, &rank, work.data(), &size,
         integers.data(), &info);
   check("svd", info);
@@ -155,8 +167,8 @@ void symmetric_eigen(std::int64_t n, T* a, T* values) {
   syevd(T{}, &vectors, &triangle, &order, a, &order, values, &work_query, &query, &integer_query,
         &query, &info);
   const int work_size = static_cast<int>(work_query);
-  std::vector<T> work(static_cast<std::size_t>(work_size));
-  std::vector<int> integers(static_cast<std::size_t>(integer_query));
+  Work<T> work(work_size);
+  Work<int> integers(integer_query);
   syevd(T{}, &vectors, &triangle, &order, a, &order, values, work.data(), &work_size,
         integers.data(), &integer_query, &info);
   check("symmetric_eigen", info);
@@ -178,15 +190,15 @@ void singular_values_complex(std::int64_t m, std::int64_t n, double* a, double* 
   const int rank = std::min(rows, columns);
   if (rank == 0) return;
   const char vectors = 'N';
-  std::vector<int> integers(8 * static_cast<std::size_t>(rank));
-  std::vector<double> reals(static_cast<std::size_t>(7 * rank));
+  Work<int> integers(8 * std::int64_t{rank});
+  Work<double> reals(7 * rank);
   double query[2] = {0, 0};
   int info = 0;
   const int length = -1;
   zgesdd_(&vectors, &rows, &columns, a, &rows, values, a, &rows, a, &rank, query, &length,
           reals.data(), integers.data(), &info);
   const int size = static_cast<int>(query[0]);
-  std::vector<double> work(2 * static_cast<std::size_t>(size));
+  Work<double> work(2 * std::int64_t{size});
   zgesdd_(&vectors, &rows, &columns, a, &rows, values, a, &rows, a, &rank, work.data(), &size,
           reals.data(), integers.data(), &info);
   check("singular_values_complex", info);
@@ -211,7 +223,7 @@ void lu_solve(bool trans, std::int64_t n, std::int64_t columns, const T* lu, con
   const int sides = narrow(columns);
   if (order == 0 || sides == 0) return;
   const char mode = trans ? 'N' : 'T';
-  std::vector<T> transposed(static_cast<std::size_t>(n * columns));
+  Work<T> transposed(n * columns);
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < columns; ++j) transposed[j * n + i] = b[i * columns + j];
   }
@@ -256,13 +268,13 @@ void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
   const int rows = narrow(m);
   const int columns = narrow(n);
   if (columns == 0) return;
-  std::vector<T> tall(static_cast<std::size_t>(m * n));  // column-major
+  Work<T> tall(m * n);  // column-major
   for (std::int64_t i = 0; i < m; ++i) {
     for (std::int64_t j = 0; j < n; ++j) tall[j * m + i] = a[i * n + j];
   }
-  std::vector<T> tau(static_cast<std::size_t>(n));
+  Work<T> tau(n);
   const int size = 64 * columns;
-  std::vector<T> work(static_cast<std::size_t>(size));
+  Work<T> work(size);
   int info = 0;
   geqrf(T{}, &rows, &columns, tall.data(), &rows, tau.data(), work.data(), &size, &info);
   check("qr_orthonormal", info);
