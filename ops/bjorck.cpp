@@ -13,8 +13,9 @@ namespace {
 
 const Op bjorck_op("bjorck");
 
-// From this size on a matrix gets all threads of BLAS, below it one thread is given several.
-constexpr std::int64_t threaded_size = 256;
+// From this size on a matrix gets all threads of BLAS, below it each has one: an eigendecomposition
+// is many small calls, whose barriers cost more than they save on a machine that is also busy.
+constexpr std::int64_t threaded_size = 512;
 // In the units of Job::cost: about 0.1 ms.
 constexpr double worth_a_thread = 5e5;
 
