@@ -1,0 +1,129 @@
+#include <doctest/doctest.h>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include <isotape/apps/resolve.hpp>
+#include <isotape/apps/training.hpp>
+#include <isotape/core/error.hpp>
+#include <isotape/core/safetensors.hpp>
+#include <isotape/datasets/registry.hpp>
+
+using namespace isotape;
+
+TEST_SUITE_BEGIN("apps/training");
+
+namespace {
+
+RunConfig small_config() {
+  TrainOptions options;
+  options.dataset = "moons";
+  options.epochs = 2;
+  options.batch = 200;
+  options.threads = 1;
+  return resolve(options);
+}
+
+ModelSpec small_spec() {
+  return {"points",
+          {{"flatten", "flatten", {}},
+           {"fc1", "linear", {{"out", std::int64_t{8}}}},
+           {"act1", "max-min", {}},
+           {"fc2", "linear", {{"out", std::string("classes")}}}}};
+}
+
+// Every parameter's bits, one after the other.
+Tensor weights(Training& training) {
+  return training.model().net.parameters()[0].parameter->value().clone();
+}
+
+std::filesystem::path scratch(const char* name) {
+  return std::filesystem::temp_directory_path() / (std::string("isotape-training-test-") + name);
+}
+
+}  // namespace
+
+TEST_CASE("training: the loss falls and the bound stays at 1") {
+  Training training(small_config(), small_spec(), load_dataset("moons"));
+  std::vector<double> losses;
+  while (!training.is_finished()) {
+    if (training.step().epoch_ended) losses.push_back(training.take_epoch_means().first);
+  }
+  REQUIRE(losses.size() == 2);
+  CHECK(losses[1] < losses[0]);
+  CHECK(training.model().net.lipschitz_bound().value < 1.00001);
+}
+
+TEST_CASE("training: the state continues a run bit for bit from any step") {
+  Training straight(small_config(), small_spec(), load_dataset("moons"));
+  for (const int stop : {1, 5, 9}) {
+    CAPTURE(stop);
+    Training first(small_config(), small_spec(), load_dataset("moons"));
+    for (int i = 0; i < stop; ++i) first.step();
+    first.save_state(scratch("state"));
+    Training second(small_config(), small_spec(), load_dataset("moons"));
+    second.load_state(scratch("state"));
+    CHECK(second.counters().step == stop);
+    CHECK(second.counters().loss_sum == first.counters().loss_sum);
+    for (int i = 0; i < 4; ++i) {
+      CHECK(first.step().loss == second.step().loss);
+    }
+    CHECK(max_abs_diff(weights(first), weights(second)) == 0);
+  }
+  std::filesystem::remove(scratch("state"));
+}
+
+TEST_CASE("training: a state of another model or of no run is refused") {
+  Training training(small_config(), small_spec(), load_dataset("moons"));
+  const auto path = scratch("other");
+  training.save_state(path);
+  ModelSpec wider = small_spec();
+  wider.layers[1].options[0].second = std::int64_t{12};
+  Training other(small_config(), wider, load_dataset("moons"));
+  CHECK_THROWS_WITH_AS(
+      other.load_state(path),
+      (path.string() +
+       ": parameter.fc1.raw: expected shape [12, 2] and type f32, found [8, 2] and f32")
+          .c_str(),
+      DataError);
+  SafeTensors file = load_safetensors(path);
+  file.metadata.clear();
+  save_safetensors(path, file);
+  CHECK_THROWS_WITH_AS(
+      training.load_state(path),
+      (path.string() + ": expected the counters of a run in its metadata, found none; was it "
+                       "written by isotape train?")
+          .c_str(),
+      DataError);
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("training: a loss that is not finite stops the run, naming the step") {
+  Training training(small_config(), small_spec(), load_dataset("moons"));
+  training.step();
+  Parameter& bias = *training.model().net.parameters()[1].parameter;
+  bias.write() = Tensor::full({8}, std::numeric_limits<double>::quiet_NaN());
+  CHECK_THROWS_WITH_AS(training.step(), "step 2: expected a finite loss, got nan", NumericError);
+}
+
+TEST_CASE("training: the hold-out keeps the best epoch's parameters") {
+  RunConfig config = small_config();
+  config.dataset = "glyphs";
+  config.select_on = "holdout";
+  Dataset data = load_dataset("glyphs");
+  ModelSpec spec = small_spec();
+  Training training(config, spec, std::move(data));
+  REQUIRE(training.holdout());
+  CHECK(training.holdout()->size() == 5000);
+  CHECK(training.steps_per_epoch() == 75);
+  training.step();
+  training.consider(90);
+  const Tensor best = weights(training);
+  training.step();
+  training.consider(80);
+  CHECK(max_abs_diff(weights(training), best) > 0);
+  training.restore_best();
+  CHECK(max_abs_diff(weights(training), best) == 0);
+}
+
+TEST_SUITE_END();
