@@ -126,6 +126,9 @@ class Run {
           evaluate(training_.model(), *training_.holdout(), {}).clean_accuracy;
       training_.consider(*metrics.holdout_accuracy);
     }
+    if (config_.orthogonal_update == "retract") {
+      metrics.retraction_steps = training_.retractions().mean_steps();
+    }
     metrics.time_eval_s = watch_.lap();
     log_.append(metrics, config_.eps);
     save();

@@ -50,6 +50,7 @@ class Training {
   std::int64_t total_steps() const { return steps_per_epoch() * config_.epochs; }
   /// Epochs completed.
   std::int64_t epoch() const { return counters_.step / steps_per_epoch(); }
+  const RetractionStats& retractions() const { return optimizer_->retractions(); }
   bool is_finished() const { return counters_.step >= total_steps(); }
 
   /// One step. @throws NumericError  if the loss or a gradient is not finite, or a raw weight lost
