@@ -119,7 +119,9 @@ class Run {
     metrics.epoch = epoch;
     metrics.step = training_.counters().step;
     metrics.lr = lr;
-    std::tie(metrics.loss, metrics.train_accuracy) = training_.take_epoch_means();
+    const EpochMeans means = training_.take_epoch_means();
+    metrics.loss = means.loss;
+    metrics.train_accuracy = means.accuracy;
     metrics.test = evaluate(training_.model(), training_.data().test, values(config_.eps));
     if (training_.holdout()) {
       metrics.holdout_accuracy =
@@ -127,7 +129,7 @@ class Run {
       training_.consider(*metrics.holdout_accuracy);
     }
     if (config_.orthogonal_update == "retract") {
-      metrics.retraction_steps = training_.retractions().mean_steps();
+      metrics.retraction_steps = means.retraction_steps;
     }
     metrics.time_eval_s = watch_.lap();
     log_.append(metrics, config_.eps);

@@ -82,7 +82,10 @@ StepResult Training::step() {
     require<NumericError>(std::isfinite(result.loss), "expected a finite loss, got ", result.loss);
     tape.backward(value);
     if (config_.clip_norm > 0) clip_grad_norm(parameters_, config_.clip_norm);
+    const RetractionStats before = optimizer_->retractions();
     optimizer_->step(result.lr);
+    counters_.retracted += optimizer_->retractions().matrices - before.matrices;
+    counters_.retraction_steps += optimizer_->retractions().steps - before.steps;
     counters_.correct += count_correct(logits.value(), batch.labels);
   } catch (const NumericError& error) {
     throw NumericError(message("step ", result.step, ": ", error.what()));
@@ -94,13 +97,19 @@ StepResult Training::step() {
   return result;
 }
 
-std::pair<double, double> Training::take_epoch_means() {
-  const auto seen = static_cast<double>(std::max<std::int64_t>(counters_.seen, 1));
-  const std::pair<double, double> means{counters_.loss_sum / seen,
-                                        100 * static_cast<double>(counters_.correct) / seen};
+EpochMeans Training::take_epoch_means() {
+  const auto mean = [](double sum, std::int64_t count) {
+    return sum / static_cast<double>(std::max<std::int64_t>(count, 1));
+  };
+  const EpochMeans means{
+      mean(counters_.loss_sum, counters_.seen),
+      mean(100 * static_cast<double>(counters_.correct), counters_.seen),
+      mean(static_cast<double>(counters_.retraction_steps), counters_.retracted)};
   counters_.loss_sum = 0;
   counters_.seen = 0;
   counters_.correct = 0;
+  counters_.retracted = 0;
+  counters_.retraction_steps = 0;
   return means;
 }
 
@@ -155,6 +164,8 @@ void Training::save_state(const std::filesystem::path& path) {
                                    {"loss_sum", counters_.loss_sum},
                                    {"seen", counters_.seen},
                                    {"correct", counters_.correct},
+                                   {"retracted", counters_.retracted},
+                                   {"retraction_steps", counters_.retraction_steps},
                                    {"best_epoch", counters_.best_epoch},
                                    {"best_accuracy", counters_.best_accuracy}};
   file.metadata = {{counters_key, counters.dump()}, {model_key, to_json(model_.spec)}};
@@ -165,8 +176,10 @@ void Training::load_state(const std::filesystem::path& path) {
   const SafeTensors file = load_safetensors(path);
   try {
     const auto counters = nlohmann::json::parse(file.metadata.at(counters_key));
-    counters_ = {counters.at("step"),    counters.at("loss_sum"),      counters.at("seen"),
-                 counters.at("correct"), counters.at("best_accuracy"), counters.at("best_epoch")};
+    counters_ = {counters.at("step"),          counters.at("loss_sum"),
+                 counters.at("seen"),          counters.at("correct"),
+                 counters.at("retracted"),     counters.at("retraction_steps"),
+                 counters.at("best_accuracy"), counters.at("best_epoch")};
   } catch (const std::exception&) {
     throw DataError(message(path.string(), ": expected the counters of a run in its metadata, ",
                             "found none; was it written by isotape train?"));

@@ -16,6 +16,13 @@
 
 namespace isotape {
 
+/// Means over an epoch.
+struct EpochMeans {
+  double loss = 0;
+  double accuracy = 0;          ///< percent, on the training images, under the weights of each step
+  double retraction_steps = 0;  ///< order-1 steps per matrix and update
+};
+
 /// What one training step did.
 struct StepResult {
   std::int64_t step = 0;  ///< counted from 1 over the whole run
@@ -31,7 +38,9 @@ struct TrainingCounters {
   double loss_sum = 0;
   std::int64_t seen = 0;
   std::int64_t correct = 0;
-  double best_accuracy = -1;  ///< percent on the hold-out
+  std::int64_t retracted = 0;         ///< matrices moved on their manifold
+  std::int64_t retraction_steps = 0;  ///< order-1 steps that took them back to it
+  double best_accuracy = -1;          ///< percent on the hold-out
   std::int64_t best_epoch = 0;
 };
 
@@ -50,14 +59,13 @@ class Training {
   std::int64_t total_steps() const { return steps_per_epoch() * config_.epochs; }
   /// Epochs completed.
   std::int64_t epoch() const { return counters_.step / steps_per_epoch(); }
-  const RetractionStats& retractions() const { return optimizer_->retractions(); }
   bool is_finished() const { return counters_.step >= total_steps(); }
 
   /// One step. @throws NumericError  if the loss or a gradient is not finite, or a raw weight lost
   /// its rank, naming the step
   StepResult step();
-  /// Mean loss and training accuracy (percent) of the epoch that just ended; starts the next sums.
-  std::pair<double, double> take_epoch_means();
+  /// Means of the epoch that just ended; starts the next sums.
+  EpochMeans take_epoch_means();
 
   /// Notes the hold-out accuracy of the epoch that just ended and keeps its parameters if they are
   /// the best so far.

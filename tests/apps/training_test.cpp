@@ -47,7 +47,7 @@ TEST_CASE("training: the loss falls and the bound stays at 1") {
   Training training(small_config(), small_spec(), load_dataset("moons"));
   std::vector<double> losses;
   while (!training.is_finished()) {
-    if (training.step().epoch_ended) losses.push_back(training.take_epoch_means().first);
+    if (training.step().epoch_ended) losses.push_back(training.take_epoch_means().loss);
   }
   REQUIRE(losses.size() == 2);
   CHECK(losses[1] < losses[0]);
