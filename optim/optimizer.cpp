@@ -19,8 +19,8 @@ double first_not_finite(const Tensor& x) {
 }  // namespace
 
 Optimizer::Optimizer(std::string name, const ParameterList& parameters,
-                     const std::vector<StateName>& state_names, Decay decay)
-    : name_(std::move(name)), state_names_(state_names), decay_(decay) {
+                     std::vector<StateName> state_names, Decay decay)
+    : name_(std::move(name)), state_names_(std::move(state_names)), decay_(decay) {
   require<ValueError>(std::isfinite(decay.rate) && decay.rate >= 0, name_,
                       ": expected weight_decay in [0, inf), got ", decay.rate);
   for (const auto& [key, parameter] : parameters) {

@@ -67,8 +67,8 @@ class Optimizer {
 
   /// State starts at zero.
   /// @throws ValueError  if a parameter or a name is listed twice, or the decay is out of range
-  Optimizer(std::string name, const ParameterList& parameters,
-            const std::vector<StateName>& state_names, Decay decay);
+  Optimizer(std::string name, const ParameterList& parameters, std::vector<StateName> state_names,
+            Decay decay);
 
   /// value <- value + step of the rule, and its state.
   virtual void update(const Update& update) const = 0;

@@ -176,11 +176,12 @@ double Schedule::factor(std::int64_t step, std::int64_t steps_per_epoch,
   require<ValueError>(step >= 0 && steps_per_epoch >= 1 && epochs >= 1,
                       "schedule: expected step >= 0, steps_per_epoch >= 1 and epochs >= 1, got ",
                       step, ", ", steps_per_epoch, " and ", epochs);
-  const double whole = static_cast<double>(epochs);
-  const Place place = every_ == Every::epoch
-                          ? Place{static_cast<double>(step / steps_per_epoch), whole, 1.0}
-                          : Place{static_cast<double>(step) / static_cast<double>(steps_per_epoch),
-                                  whole, 1.0 / static_cast<double>(steps_per_epoch)};
+  const bool by_step = every_ == Every::step;
+  const std::int64_t last_change = by_step ? step : step - step % steps_per_epoch;
+  const auto per_epoch = static_cast<double>(steps_per_epoch);
+  const Place place{.passed = static_cast<double>(last_change) / per_epoch,
+                    .epochs = static_cast<double>(epochs),
+                    .step = by_step ? 1 / per_epoch : 1};
   return std::visit([&](const auto& k) { return factor_at(k, place); }, kind_);
 }
 

@@ -2,7 +2,6 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/optim/aggmo.hpp>
-#include <isotape/optim/make_optimizer.hpp>
 
 #include "trajectory.hpp"
 
@@ -45,14 +44,14 @@ TEST_CASE("aggmo: equals the plain recursion for any betas, with decay") {
 }
 
 TEST_CASE("aggmo: the first step is that of gradient descent, the second (1 + 1.9 + 1.99) / 3") {
-  const std::vector<double> values = unit_steps("aggmo", 2, 0.1, make_optimizer);
+  const std::vector<double> values = unit_steps("aggmo", 2);
   CHECK(values[0] == doctest::Approx(1));
   CHECK(values[1] == doctest::Approx(1 + 4.89 / 3));
 }
 
 TEST_CASE("aggmo: one beta is momentum") {
-  const auto one = unit_steps("aggmo:betas=0.9", 4, 0.1, make_optimizer);
-  const auto sgd = unit_steps("sgd:momentum=0.9", 4, 0.1, make_optimizer);
+  const auto one = unit_steps("aggmo:betas=0.9", 4);
+  const auto sgd = unit_steps("sgd:momentum=0.9", 4);
   for (int t = 0; t < 4; ++t) CHECK(one[t] == doctest::Approx(sgd[t]));
 }
 

@@ -85,26 +85,27 @@ struct Procrustes {
 }  // namespace
 
 TEST_CASE("optimizer: on the manifold every rule solves the Procrustes problem") {
-  const struct {
+  struct Run {
     std::string rule;
     double lr;
     double final;  // of the rate: rules that normalise the gradient need a falling one
-  } runs[] = {{"sgd", 0.05, 1},        {"sgd:momentum=0.9", 0.005, 1},
-              {"adam", 0.02, 1e-6},    {"adamw", 0.02, 1e-6},
-              {"rmsprop", 0.01, 1e-6}, {"aggmo:betas=0/0.9", 0.01, 1}};
-  for (const auto& [rule, lr, final] : runs) {
+  };
+  const Run runs[] = {{"sgd", 0.05, 1},        {"sgd:momentum=0.9", 0.005, 1},
+                      {"adam", 0.02, 1e-6},    {"adamw", 0.02, 1e-6},
+                      {"rmsprop", 0.01, 1e-6}, {"aggmo:betas=0/0.9", 0.01, 1}};
+  for (const Run& run : runs) {
     for (const Shape& shape : {Shape{6, 6}, Shape{8, 5}, Shape{5, 8}, Shape{20, 4}, Shape{4, 20}}) {
-      CAPTURE(rule);
+      CAPTURE(run.rule);
       CAPTURE(shape);
       Procrustes problem(shape);
       REQUIRE(problem.distance() > 0.05);
-      const auto optimizer = make_optimizer(rule, {{"q", &problem.raw}});
+      const auto optimizer = make_optimizer(run.rule, {{"q", &problem.raw}});
       constexpr int steps = 600;
       for (int step = 0; step < steps; ++step) {
         Tape tape;
         const Var q = scale(problem.raw.var(), 1 / Procrustes::gain);
         tape.backward(sum(square(sub(problem.product(q), problem.b))));
-        optimizer->step(lr * std::pow(final, double(step) / steps));
+        optimizer->step(run.lr * std::pow(run.final, double(step) / steps));
       }
       CHECK(problem.distance() < 1e-5);
       CHECK(stiefel_defect(problem.raw.value(), *problem.raw.manifold) <= 1e-12);

@@ -1,7 +1,6 @@
 #include <doctest/doctest.h>
 
 #include <isotape/core/error.hpp>
-#include <isotape/optim/make_optimizer.hpp>
 #include <isotape/optim/sgd.hpp>
 
 #include "trajectory.hpp"
@@ -47,11 +46,11 @@ TEST_CASE("sgd: equals the plain recursion: bare, with momentum, Nesterov's, wit
 }
 
 TEST_CASE("sgd: momentum 0.9 moves by 1, 1.9, 2.71 on a constant gradient, Nesterov's one ahead") {
-  const std::vector<double> heavy = unit_steps("sgd:momentum=0.9", 3, 0.5, make_optimizer);
+  const std::vector<double> heavy = unit_steps("sgd:momentum=0.9", 3);
   CHECK(heavy[0] == doctest::Approx(1));
   CHECK(heavy[1] == doctest::Approx(1 + 1.9));
   CHECK(heavy[2] == doctest::Approx(1 + 1.9 + 2.71));
-  const auto ahead = unit_steps("sgd:momentum=0.9,nesterov=1", 3, 0.5, make_optimizer);
+  const auto ahead = unit_steps("sgd:momentum=0.9,nesterov=1", 3);
   CHECK(ahead[0] == doctest::Approx(1.9));
   CHECK(ahead[1] == doctest::Approx(1.9 + 2.71));
   CHECK(ahead[2] == doctest::Approx(1.9 + 2.71 + 3.439));
