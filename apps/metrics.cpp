@@ -69,7 +69,10 @@ void MetricsLog::append(const EpochMetrics& m, const std::vector<Eps>& eps) {
                {"certified_accuracy", certified(m.test, eps)},
                {"mean_certified_radius", m.test.mean_certified_radius},
                {"lipschitz_bound", m.test.lipschitz_bound}};
-  if (m.holdout_accuracy) json["holdout_accuracy"] = *m.holdout_accuracy;
+  if (m.holdout) {
+    json["holdout_accuracy"] = m.holdout->clean_accuracy;
+    json["holdout_certified_accuracy"] = certified(*m.holdout, eps);
+  }
   if (m.retraction_steps) json["retraction_steps"] = *m.retraction_steps;
   json["time_train_s"] = m.time_train_s;
   json["time_eval_s"] = m.time_eval_s;

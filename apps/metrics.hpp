@@ -21,7 +21,7 @@ struct EpochMetrics {
   double loss = 0;
   double train_accuracy = 0;  ///< percent, under the weights of each step
   Evaluation test;
-  std::optional<double> holdout_accuracy;
+  std::optional<Evaluation> holdout;
   std::optional<double> retraction_steps;  ///< order-1 steps per matrix and update
   double time_train_s = 0;
   double time_eval_s = 0;

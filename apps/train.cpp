@@ -124,9 +124,8 @@ class Run {
     metrics.train_accuracy = means.accuracy;
     metrics.test = evaluate(training_.model(), training_.data().test, values(config_.eps));
     if (training_.holdout()) {
-      metrics.holdout_accuracy =
-          evaluate(training_.model(), *training_.holdout(), {}).clean_accuracy;
-      training_.consider(*metrics.holdout_accuracy);
+      metrics.holdout = evaluate(training_.model(), *training_.holdout(), values(config_.eps));
+      training_.consider(metrics.holdout->clean_accuracy);
     }
     if (config_.orthogonal_update == "retract") {
       metrics.retraction_steps = means.retraction_steps;
