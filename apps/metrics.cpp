@@ -76,21 +76,34 @@ void MetricsLog::append(const EpochMetrics& m, const std::vector<Eps>& eps) {
   if (m.retraction_steps) json["retraction_steps"] = *m.retraction_steps;
   json["time_train_s"] = m.time_train_s;
   json["time_eval_s"] = m.time_eval_s;
-  file_ << json.dump() << std::endl;
+  write(json.dump());
+}
+
+void MetricsLog::append(std::int64_t step, double loss) {
+  write(Json{{"step", step}, {"loss", loss}}.dump());
+}
+
+void MetricsLog::write(const std::string& line) {
+  file_ << line << std::endl;
   require<IoError>(file_.good(), path_.string(), ": expected a file that can be written; is the ",
                    "disk full?");
 }
 
-std::vector<LoggedEpoch> read_metrics(const std::filesystem::path& path) {
-  std::vector<LoggedEpoch> epochs;
+LoggedMetrics read_metrics(const std::filesystem::path& path) {
+  LoggedMetrics metrics;
   for_each_line(path, [&](const std::string&, const Json& json) {
-    LoggedEpoch epoch{json.at("epoch"), json.at("loss"), json.at("clean_accuracy"), {}};
-    for (const auto& [eps, value] : json.at("certified_accuracy").items()) {
-      epoch.certified_accuracy.emplace_back(eps, value.get<double>());
+    if (!json.contains("epoch")) {
+      metrics.losses.emplace_back(json.at("step"), json.at("loss"));
+      return;
     }
-    epochs.push_back(std::move(epoch));
+    LoggedMetrics::Epoch epoch{
+        json.at("epoch"), json.at("step"), json.at("loss"), json.at("clean_accuracy"), {}};
+    for (const auto& [eps, value] : json.at("certified_accuracy").items()) {
+      epoch.certified_accuracy.push_back(value.get<double>());
+    }
+    metrics.epochs.push_back(std::move(epoch));
   });
-  return epochs;
+  return metrics;
 }
 
 }  // namespace isotape

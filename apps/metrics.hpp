@@ -30,7 +30,7 @@ struct EpochMetrics {
 /// Evaluation as one JSON object, accuracies in percent by the text of their eps.
 std::string to_json(const Evaluation& evaluation, const std::vector<Eps>& eps);
 
-/// The lines of metrics.jsonl, each flushed at once.
+/// The lines of metrics.jsonl, each flushed at once: one per epoch, and some 200 of the loss alone.
 class MetricsLog {
  public:
   /// Opens the file for appending; lines of steps after `last_step` are dropped first, for they are
@@ -38,19 +38,28 @@ class MetricsLog {
   /// @throws IoError, DataError
   MetricsLog(const std::filesystem::path& path, std::int64_t last_step);
   void append(const EpochMetrics& metrics, const std::vector<Eps>& eps);
+  /// Mean loss of the steps up to this one since the last such line.
+  void append(std::int64_t step, double loss);
 
  private:
+  void write(const std::string& line);
   std::filesystem::path path_;
   std::ofstream file_;
 };
 
-/// What a report needs of one line.
-struct LoggedEpoch {
-  std::int64_t epoch = 0;
-  double loss = 0;
-  double clean_accuracy = 0;
-  std::vector<std::pair<std::string, double>> certified_accuracy;
+/// What a report needs of the lines.
+struct LoggedMetrics {
+  struct Epoch {
+    std::int64_t epoch = 0;
+    std::int64_t step = 0;
+    double loss = 0;
+    double clean_accuracy = 0;
+    std::vector<double> certified_accuracy;  ///< by the eps of the run
+  };
+  std::vector<Epoch> epochs;
+  std::vector<std::pair<std::int64_t, double>> losses;  ///< step and mean loss up to it
 };
-std::vector<LoggedEpoch> read_metrics(const std::filesystem::path& path);
+/// @throws DataError  if a line is not such JSON
+LoggedMetrics read_metrics(const std::filesystem::path& path);
 
 }  // namespace isotape

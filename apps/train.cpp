@@ -109,6 +109,7 @@ class Run {
     const std::int64_t epoch = (result.step - 1) / per_epoch + 1;
     progress_.step({epoch, config_.epochs, (result.step - 1) % per_epoch + 1, per_epoch,
                     result.images, result.loss});
+    if (const auto loss = training_.take_recent_loss()) log_.append(result.step, *loss);
     if (result.epoch_ended) end_epoch(epoch, result.lr);
   }
 

@@ -91,10 +91,21 @@ StepResult Training::step() {
     throw NumericError(message("step ", result.step, ": ", error.what()));
   }
   counters_.step = result.step;
+  counters_.recent_loss_sum += result.loss;
+  ++counters_.recent_steps;
   counters_.loss_sum += result.loss * static_cast<double>(result.images);
   counters_.seen += result.images;
   result.epoch_ended = counters_.step % loader_->batches_per_epoch() == 0;
   return result;
+}
+
+std::optional<double> Training::take_recent_loss() {
+  constexpr std::int64_t points = 200;
+  if (counters_.recent_steps < (total_steps() + points - 1) / points) return std::nullopt;
+  const double mean = counters_.recent_loss_sum / static_cast<double>(counters_.recent_steps);
+  counters_.recent_loss_sum = 0;
+  counters_.recent_steps = 0;
+  return mean;
 }
 
 EpochMeans Training::take_epoch_means() {
@@ -161,6 +172,8 @@ void Training::save_state(const std::filesystem::path& path) {
     file.tensors[name] = value;
   });
   const nlohmann::json counters = {{"step", counters_.step},
+                                   {"recent_loss_sum", counters_.recent_loss_sum},
+                                   {"recent_steps", counters_.recent_steps},
                                    {"loss_sum", counters_.loss_sum},
                                    {"seen", counters_.seen},
                                    {"correct", counters_.correct},
@@ -176,7 +189,8 @@ void Training::load_state(const std::filesystem::path& path) {
   const SafeTensors file = load_safetensors(path);
   try {
     const auto counters = nlohmann::json::parse(file.metadata.at(counters_key));
-    counters_ = {counters.at("step"),          counters.at("loss_sum"),
+    counters_ = {counters.at("step"),          counters.at("recent_loss_sum"),
+                 counters.at("recent_steps"),  counters.at("loss_sum"),
                  counters.at("seen"),          counters.at("correct"),
                  counters.at("retracted"),     counters.at("retraction_steps"),
                  counters.at("best_accuracy"), counters.at("best_epoch")};

@@ -32,9 +32,12 @@ struct StepResult {
   bool epoch_ended = false;
 };
 
-/// Sums over the epoch in progress, and the best epoch so far where one is selected.
+/// Sums over the epoch in progress and since the last noted loss, and the best epoch so far where
+/// one is selected.
 struct TrainingCounters {
   std::int64_t step = 0;
+  double recent_loss_sum = 0;
+  std::int64_t recent_steps = 0;
   double loss_sum = 0;
   std::int64_t seen = 0;
   std::int64_t correct = 0;
@@ -64,6 +67,8 @@ class Training {
   /// One step. @throws NumericError  if the loss or a gradient is not finite, or a raw weight lost
   /// its rank, naming the step
   StepResult step();
+  /// Mean loss since this was last asked, at the points where a run notes it: some 200 times.
+  std::optional<double> take_recent_loss();
   /// Means of the epoch that just ended; starts the next sums.
   EpochMeans take_epoch_means();
 
