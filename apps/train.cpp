@@ -5,6 +5,7 @@
 #include <iostream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include <isotape/apps/commands.hpp>
 #include <isotape/apps/doctor.hpp>
@@ -59,6 +60,26 @@ std::string summary_line(const Evaluation& test, const std::vector<Eps>& eps) {
   return text;
 }
 
+void save(const RunFiles& files, Training& training) {
+  training.save_state(files.state());
+  save_model(files.model(), training.model());
+}
+
+// From here on the folder holds a run that can be resumed; or nothing, if that fails.
+void begin_run(const RunFiles& files, const RunConfig& config, Training& training) {
+  try {
+    save(files, training);
+    write_file(files.environment(), environment_json(config));
+    write_run_config(files.config(), config);
+  } catch (...) {
+    for (const auto& file : {files.state(), files.model(), files.environment(), files.config()}) {
+      std::error_code ignored;
+      std::filesystem::remove(file, ignored);
+    }
+    throw;
+  }
+}
+
 // One run, from wherever it stands to its end or the next stop.
 class Run {
  public:
@@ -70,11 +91,6 @@ class Run {
         progress_(options.quiet),
         log_(files_.metrics(), training.counters().step) {}
 
-  void save() {
-    training_.save_state(files_.state());
-    save_model(files_.model(), training_.model());
-  }
-
   // Whether the run is complete.
   bool go() {
     const std::int64_t stop_at = options_.max_steps
@@ -84,13 +100,13 @@ class Run {
     while (!training_.is_finished()) {
       step();
       if (is_interrupted()) {
-        save();
+        save(files_, training_);
         throw Interrupted(
             message("stopped at step ", training_.counters().step, " of ", training_.total_steps(),
                     "; continue with: isotape train --resume ", files_.folder.string()));
       }
       if (training_.counters().step >= stop_at && !training_.is_finished()) {
-        save();
+        save(files_, training_);
         return false;
       }
     }
@@ -133,7 +149,7 @@ class Run {
     }
     metrics.time_eval_s = watch_.lap();
     log_.append(metrics, config_.eps);
-    save();
+    save(files_, training_);
     progress_.line(fmt::format("epoch {}/{}  loss {:.4f}  {}", epoch, config_.epochs, metrics.loss,
                                summary_line(metrics.test, config_.eps)));
   }
@@ -178,13 +194,9 @@ int run_train(const TrainOptions& options) {
   const RunFiles files = resumes ? open_run(options.resume) : create_run(options.out, config);
   if (resumes) training.load_state(files.state());
 
+  if (!resumes) begin_run(files, config, training);
   catch_interrupts();
   Run run(config, files, training, options);
-  if (!resumes) {
-    write_run_config(files.config(), config);
-    write_file(files.environment(), environment_json(config));
-    run.save();
-  }
   if (!run.go()) {
     std::cout << "stopped after step " << training.counters().step << " of "
               << training.total_steps() << "; continue with: isotape train --resume "
