@@ -34,6 +34,8 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> list = {
       command<TrainOptions, run_train>("train"),
       command<EvalOptions, run_eval>("eval"),
+      command<ModelsOptions, run_models>("models"),
+      command<LayersOptions, run_layers>("layers"),
       command<DatasetsOptions, run_datasets>("datasets"),
       command<DoctorOptions, run_doctor>("doctor"),
   };

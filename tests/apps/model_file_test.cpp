@@ -3,6 +3,7 @@
 
 #include <isotape/apps/errors.hpp>
 #include <isotape/apps/model_file.hpp>
+#include <isotape/layers/model.hpp>
 
 using namespace isotape;
 
@@ -21,6 +22,16 @@ TEST_SUITE_BEGIN("apps/model_file");
 TEST_CASE("model_file: what is printed reads as an equal model, options in their order") {
   const ScratchFolder folder;
   CHECK(read_model_file(folder.put("m.toml", to_toml(example))) == example);
+}
+
+TEST_CASE("model_file: every named model survives as a file") {
+  const ScratchFolder folder;
+  for (const ModelInfo& info : model_infos()) {
+    CAPTURE(info.name);
+    const ModelSpec spec = find_model(info.name);
+    CHECK(read_model_file(folder.put("m.toml", to_toml(spec))) == spec);
+  }
+  CHECK(find_model((folder / "m.toml").string()) == named_model("plain-mlp-3"));
 }
 
 TEST_CASE("model_file: the name is that of the file if there is none") {
