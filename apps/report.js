@@ -1,0 +1,132 @@
+(() => {
+  "use strict";
+  const data = JSON.parse(document.getElementById("data").textContent);
+  document.documentElement.classList.add("js");
+
+  const dashes = [[], [6, 4], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
+  const color = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const fixed = (value, digits) => value == null ? "-" : value.toFixed(digits);
+  const short = value => value == null ? "-" : Number(value.toPrecision(4)).toString();
+  const font = "12px system-ui, sans-serif";
+
+  const axis = (label, more = {}) => ({
+    label, labelFont: font, font, labelSize: 22, stroke: color("--muted"),
+    grid: {stroke: color("--grid"), width: 1}, ticks: {stroke: color("--grid"), width: 1}, ...more,
+  });
+  const line = (label, i, value, more = {}) => ({
+    label, stroke: color("--s" + i % 6), width: 1.75, dash: dashes[(i + Math.floor(i / 6)) % 6],
+    points: {show: false}, value: (u, v) => value(v), ...more,
+  });
+  const percent = v => v == null ? "-" : fixed(v, 2) + " %";
+  const percentScale = {range: () => [0, 100]};
+  const fromZero = {range: (u, low, high) => [0, high > 0 ? high * 1.06 : 1]};
+  // Logarithmic where the values differ by more than a plain scale can show.
+  const ranged = values => values.every(v => v > 0) && Math.max(...values) > 30 * Math.min(...values)
+    ? {distr: 3} : fromZero;
+  const padded = {time: false, range: (u, low, high) => low === high ? [low - 1, high + 1] : [low, high]};
+
+  // Dashed verticals at the radii that the run reports.
+  const marks = {
+    hooks: {
+      draw: [u => {
+        const {ctx, bbox} = u;
+        ctx.save();
+        ctx.strokeStyle = color("--muted");
+        ctx.fillStyle = color("--muted");
+        ctx.font = devicePixelRatio * 11 + "px system-ui, sans-serif";
+        ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+        data.eps.forEach((eps, i) => {
+          const x = Math.round(u.valToPos(eps.value, "x", true));
+          if (x > bbox.left + bbox.width) return;
+          ctx.beginPath();
+          ctx.moveTo(x, bbox.top);
+          ctx.lineTo(x, bbox.top + bbox.height);
+          ctx.stroke();
+          const left = x > bbox.left + bbox.width * 0.9;
+          ctx.textAlign = left ? "right" : "left";
+          ctx.fillText(eps.text, x + (left ? -4 : 4) * devicePixelRatio,
+                       bbox.top + bbox.height - (6 + 14 * (i % 3)) * devicePixelRatio);
+        });
+        ctx.restore();
+      }],
+    },
+  };
+
+  const epochs = data.epochs;
+  const column = key => epochs.map(epoch => epoch[key]);
+  const makers = {
+    "plot-loss": () => ({
+      options: {
+        scales: {x: padded, y: ranged(data.loss.map(p => p.loss))},
+        axes: [axis("epochs"), axis("loss", {size: 60, values: (u, ticks) => ticks.map(short)})],
+        series: [{label: "epoch", value: (u, v) => short(v)}, line("loss", 0, short)],
+      },
+      values: [data.loss.map(p => p.epoch), data.loss.map(p => p.loss)],
+    }),
+    "plot-accuracy": () => ({
+      options: {
+        scales: {x: padded, y: percentScale},
+        axes: [axis("epochs", {incrs: [1, 2, 5, 10, 20, 50, 100]}), axis("% of test images")],
+        series: [{label: "epoch"},
+          line("clean", 0, percent, {points: {show: epochs.length < 30, size: 6}}),
+          ...data.eps.map((eps, i) => line("certified at " + eps.text, i + 1, percent,
+                                           {points: {show: epochs.length < 30, size: 6}}))],
+      },
+      values: [column("epoch"), column("clean"),
+        ...data.eps.map((eps, i) => epochs.map(epoch => epoch.certified[i]))],
+    }),
+    "plot-curve": () => ({
+      options: {
+        plugins: [marks],
+        scales: {x: padded, y: percentScale},
+        axes: [axis("radius eps (l2, raw pixels)"), axis("% of test images")],
+        series: [{label: "eps", value: (u, v) => short(v)},
+          line("certified beyond eps", 0, percent,
+               {paths: uPlot.paths.stepped({align: 1}), fill: color("--s0") + "1f"})],
+      },
+      values: [data.curve.eps, data.curve.percent],
+    }),
+    "plot-sigmas": () => ({
+      options: {
+        scales: {x: {time: false, range: () => [0, 100]}, y: fromZero},
+        axes: [axis("% of the layer's singular values, largest first"), axis("singular value")],
+        series: [{label: "part", value: (u, v) => v == null ? "-" : fixed(v, 0) + " %"},
+          ...data.sigmas.map((layer, i) => line(layer.name, i, v => fixed(v, 4)))],
+      },
+      values: [data.grid, ...data.sigmas.map(layer => layer.values)],
+    }),
+    "plot-gradients": () => {
+      const norms = data.gradients.map(g => g.norm);
+      return {
+        options: {
+          scales: {x: {time: false, range: () => [-0.3, norms.length - 0.7]},
+                   y: ranged(norms)},
+          axes: [axis("", {labelSize: 0, size: 76, rotate: -45, incrs: [1, 2, 4, 8],
+                           values: (u, ticks) => ticks.map(t => data.gradients[t]?.layer ?? "")}),
+                 axis("l2 norm", {size: 64, values: (u, ticks) => ticks.map(short)})],
+          series: [{label: "layer", value: (u, v) => v == null ? "-" : data.gradients[v].layer},
+            line("gradient norm", 0, short, {points: {show: true, size: 7}})],
+        },
+        values: [norms.map((n, i) => i), norms],
+      };
+    },
+  };
+
+  // Plots follow the width of the page and the colours of the reader's scheme.
+  const plots = new Map();
+  const draw = id => {
+    const place = document.getElementById(id);
+    const {options, values} = makers[id]();
+    plots.get(id)?.destroy();
+    plots.set(id, new uPlot({
+      width: place.clientWidth, height: 300, cursor: {y: false}, legend: {live: true}, ...options,
+    }, values, place));
+  };
+  const present = Object.keys(makers).filter(id => document.getElementById(id));
+  present.forEach(draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => present.forEach(draw));
+  new ResizeObserver(() => plots.forEach((plot, id) => {
+    const width = document.getElementById(id).clientWidth;
+    if (width > 0 && width !== plot.width) plot.setSize({width, height: 300});
+  })).observe(document.querySelector("main"));
+})();

@@ -1,0 +1,16 @@
+# cmake -DOUTPUT=<assets.cpp> -P embed.cmake <name> <file> ...
+# Writes a source that defines isotape::assets::<name> as the content of each file.
+cmake_minimum_required(VERSION 3.25)
+set(source "#include <isotape/apps/assets.hpp>\n\nnamespace isotape::assets {\n\n")
+set(first 0)
+while(NOT CMAKE_ARGV${first} STREQUAL "-P")
+  math(EXPR first "${first} + 1")
+endwhile()
+math(EXPR first "${first} + 2")
+math(EXPR last "${CMAKE_ARGC} - 1")
+foreach(i RANGE ${first} ${last} 2)
+  math(EXPR next "${i} + 1")
+  file(READ "${CMAKE_ARGV${next}}" content)
+  string(APPEND source "const std::string_view ${CMAKE_ARGV${i}} = R\"asset(${content})asset\";\n\n")
+endforeach()
+file(WRITE "${OUTPUT}" "${source}}  // namespace isotape::assets\n")
