@@ -48,6 +48,7 @@ Copy copy_of(const Batch& batch) {
 
 std::vector<Copy> take(BatchLoader& loader, int count) {
   std::vector<Copy> copies;
+  copies.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) copies.push_back(copy_of(loader.next()));
   return copies;
 }
@@ -151,7 +152,7 @@ TEST_CASE("loader: augmentation does not depend on the batch size") {
 
 TEST_CASE("loader: crop and flip show a shifted, maybe mirrored image with zeros around it") {
   const Split split = numbered(1, 5, 4);
-  const std::uint8_t* source = split.images.data<std::uint8_t>();
+  const auto* source = split.images.data<std::uint8_t>();
   BatchLoader loader(split, Rng(5), augmented);
   std::set<int> shown;  // the 5 x 5 shifts, times two
   for (int epoch = 0; epoch < 500; ++epoch) {
@@ -233,7 +234,7 @@ TEST_CASE("loader: images that are kept are not overwritten") {
     labels.push_back(batch.labels);
   }
   for (int i = 0; i < 10; ++i) {
-    for (int k = 0; k < 5; ++k)
+    for (std::int64_t k = 0; k < 5; ++k)
       CHECK(kept[i].at(k * 8) == static_cast<float>(labels[i][k]) / 255.0F);
   }
 }

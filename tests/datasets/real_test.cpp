@@ -35,14 +35,14 @@ struct Moments {
 // Of the pixels of one channel, in [0, 1].
 Moments moments(const Split& split, std::int64_t channel = 0) {
   const std::int64_t channels = split.images.dim(3);
-  const std::uint8_t* pixels = split.images.data<std::uint8_t>();
+  const auto* pixels = split.images.data<std::uint8_t>();
   double sum = 0;
   double squares = 0;
   for (std::int64_t i = channel; i < split.images.size(); i += channels) {
     sum += pixels[i];
     squares += double(pixels[i]) * pixels[i];
   }
-  const auto count = static_cast<double>(split.images.size() / channels);
+  const double count = static_cast<double>(split.images.size()) / static_cast<double>(channels);
   const double mean = sum / count;
   return {mean / 255, std::sqrt(squares / count - mean * mean) / 255};
 }

@@ -24,6 +24,8 @@ class Surroundings {
   }
   Surroundings(const Surroundings&) = delete;
   Surroundings& operator=(const Surroundings&) = delete;
+  Surroundings(Surroundings&&) = delete;
+  Surroundings& operator=(Surroundings&&) = delete;
   ~Surroundings() {
     std::filesystem::current_path(folder_);
     unsetenv("ISOTAPE_DATA");

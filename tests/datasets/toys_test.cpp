@@ -13,7 +13,7 @@ namespace {
 
 // The least distance between points of different classes.
 double gap(const Split& split) {
-  const float* p = split.images.data<float>();
+  const auto* p = split.images.data<float>();
   double least = 1e9;
   for (std::int64_t i = 0; i < split.size(); ++i) {
     for (std::int64_t j = 0; j < i; ++j) {
