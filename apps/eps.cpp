@@ -44,4 +44,10 @@ std::vector<Eps> parse_eps_list(std::string_view name, std::string_view text) {
   return list;
 }
 
+std::vector<double> values(const std::vector<Eps>& eps) {
+  std::vector<double> list(eps.size());
+  std::transform(eps.begin(), eps.end(), list.begin(), [](const Eps& e) { return e.value; });
+  return list;
+}
+
 }  // namespace isotape

@@ -22,4 +22,7 @@ Eps parse_eps(std::string_view name, std::string_view text);
 /// Reads a list separated by commas. @throws UsageError  also for one given twice
 std::vector<Eps> parse_eps_list(std::string_view name, std::string_view text);
 
+/// Their values, in order.
+std::vector<double> values(const std::vector<Eps>& eps);
+
 }  // namespace isotape

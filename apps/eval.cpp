@@ -23,9 +23,7 @@ int run_eval(const EvalOptions& options) {
                       " classes, which the model was built for, got ", data.name, " with ",
                       data.image_shape(), " and ", data.classes());
   const std::vector<Eps>& eps = options.eps ? *options.eps : config.eps;
-  std::vector<double> radii;
-  for (const Eps& e : eps) radii.push_back(e.value);
-  const Evaluation result = evaluate(model, data.test, radii, options.batch.value_or(500));
+  const Evaluation result = evaluate(model, data.test, values(eps), options.batch.value_or(500));
   if (options.json) {
     std::cout << to_json(result, eps) << '\n';
     return exit_ok;

@@ -23,7 +23,7 @@ void make_folder(const fs::path& folder) {
 
 RunFiles create_run(const std::string& out, const RunConfig& config) {
   if (!out.empty()) {
-    const RunFiles files{out};
+    RunFiles files{out};
     for (const fs::path& file : {files.config(), files.state(), files.model(), files.metrics()}) {
       require<UsageError>(!fs::exists(file), "--out: expected a folder without a run, got ", out,
                           ", which holds ", file.filename().string(),

@@ -34,12 +34,6 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-std::vector<double> values(const std::vector<Eps>& eps) {
-  std::vector<double> list;
-  for (const Eps& e : eps) list.push_back(e.value);
-  return list;
-}
-
 std::string environment_json(const RunConfig& config) {
   const Diagnosis diagnosis = diagnose();
   nlohmann::ordered_json json;

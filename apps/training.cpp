@@ -19,7 +19,7 @@ constexpr const char* model_key = "isotape.model";
 
 std::int64_t count_correct(const Tensor& logits, const std::vector<std::int32_t>& labels) {
   const std::int64_t classes = logits.dim(1);
-  const float* data = logits.data<float>();
+  const auto* data = logits.data<float>();
   std::int64_t correct = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const float* row = data + static_cast<std::int64_t>(i) * classes;

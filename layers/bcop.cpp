@@ -110,9 +110,10 @@ std::unique_ptr<Module> BcopConv2d::materialize(DType dtype) const {
   // The unshuffled channel c s^2 + dy s + dx of tap (a, b) is channel c of tap (a s + dy, b s +
   // dx).
   const int s = options_.stride;
+  const std::int64_t side = std::int64_t{k_} * s;
   const Tensor kernel = folded_kernel().to(dtype);
   const Var taps = reshape(kernel, {c_out_ * k_, k_, c_in_, s, s});
-  const Var split = reshape(permute(taps, {0, 3, 1, 4, 2}), {c_out_, k_ * s, k_ * s, c_in_});
+  const Var split = reshape(permute(taps, {0, 3, 1, 4, 2}), {c_out_, side, side, c_in_});
   const int before = s * (k_ / 2);
   const int after = s * ((k_ - 1) / 2);
   return std::make_unique<Conv2d>(

@@ -31,14 +31,14 @@ void check_extents(std::int64_t c_in, std::int64_t c_out, int k, const Conv2dLay
 
 }  // namespace
 
-Conv2d::Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Parametrization parametrization,
-               Rng& rng, Conv2dLayerOptions options)
+Conv2d::Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel,
+               const Parametrization& parametrization, Rng& rng, Conv2dLayerOptions options)
     : c_in_(c_in),
       c_out_(c_out),
       k_(kernel),
       options_((check_extents(c_in, c_out, kernel, options), options)),
       padding_(options.padding.value_or(same_padding(kernel, options.dilation))),
-      weight_({c_out, kernel, kernel, c_in / options.groups}, std::move(parametrization), rng) {
+      weight_({c_out, kernel, kernel, c_in / options.groups}, parametrization, rng) {
   if (options.bias) {
     const double limit = 1 / std::sqrt(static_cast<double>(weight_.raw.value().shape().inner(0)));
     bias_ = Parameter(random_uniform(rng, {c_out}, -limit, limit));
@@ -58,7 +58,8 @@ Conv2d::Conv2d(Tensor kernel, Tensor bias, Conv2dLayerOptions options)
 
 double Conv2d::divisor() const {
   if (std::holds_alternative<Unconstrained>(weight_.parametrization())) return 1;
-  return static_cast<double>((k_ + options_.stride - 1) / options_.stride);
+  const int patches = (k_ + options_.stride - 1) / options_.stride;  // along one axis
+  return patches;
 }
 
 Var Conv2d::kernel() const {

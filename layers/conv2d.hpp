@@ -29,7 +29,7 @@ struct Conv2dLayerOptions {
 class Conv2d final : public Module {
  public:
   /// @throws ValueError  if an extent is not positive or groups do not divide the channels
-  Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Parametrization parametrization,
+  Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel, const Parametrization& parametrization,
          Rng& rng, Conv2dLayerOptions options = {});
 
   /// A free convolution with the given kernel [O, k, k, I/groups] and bias [O] (or none).

@@ -8,14 +8,14 @@
 
 namespace isotape {
 
-Linear::Linear(std::int64_t in, std::int64_t out, Parametrization parametrization, Rng& rng,
+Linear::Linear(std::int64_t in, std::int64_t out, const Parametrization& parametrization, Rng& rng,
                bool with_bias)
     : in_(in),
       out_(out),
       weight_((require<ValueError>(in >= 1 && out >= 1, "linear: expected extents >= 1, got ", in,
                                    " -> ", out),
                Shape{out, in}),
-              std::move(parametrization), rng) {
+              parametrization, rng) {
   if (with_bias) {
     const double limit = 1 / std::sqrt(static_cast<double>(in));
     bias_ = Parameter(random_uniform(rng, {out}, -limit, limit));

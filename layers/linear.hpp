@@ -13,7 +13,7 @@ class Linear final : public Module {
   /// @param in, out          extents, >= 1
   /// @param parametrization  Bjorck{}, Cayley{}, SpectralNorm{} or Unconstrained{}
   /// @throws ValueError      if an extent is not positive
-  Linear(std::int64_t in, std::int64_t out, Parametrization parametrization, Rng& rng,
+  Linear(std::int64_t in, std::int64_t out, const Parametrization& parametrization, Rng& rng,
          bool with_bias = true);
 
   Var forward(const Var& x) const override;

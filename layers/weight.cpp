@@ -54,8 +54,8 @@ Tensor VersionCache::get(std::uint64_t version, const std::function<Tensor()>& m
   return state_->value;
 }
 
-Weight::Weight(const Shape& shape, Parametrization parametrization, Rng& rng)
-    : parametrization_(std::move(parametrization)) {
+Weight::Weight(const Shape& shape, const Parametrization& parametrization, Rng& rng)
+    : parametrization_(parametrization) {
   const Shape matrix = matrix_shape(shape);
   const auto fan_in = static_cast<double>(matrix[-1]);
   if (const auto* bjorck = std::get_if<Bjorck>(&parametrization_)) {

@@ -56,7 +56,10 @@ TEST_CASE("weight: the folded weight is orthogonal to 3e-7 and cached per versio
 }
 
 TEST_CASE("complete_rank: extends the range by an orthonormal basis and keeps the rest") {
-  for (const auto& [m, n, rank] : {std::array{6, 6, 4}, std::array{8, 5, 3}, std::array{5, 8, 2}}) {
+  for (const auto& extents : {std::array{6, 6, 4}, std::array{8, 5, 3}, std::array{5, 8, 2}}) {
+    const int m = extents[0];
+    const int n = extents[1];
+    const int rank = extents[2];
     CAPTURE(m);
     Rng rng(3);
     const Tensor w = of_rank(m, n, rank, rng);
