@@ -17,7 +17,7 @@ a failure.
 END
 }
 
-selection=(--label-exclude slow)
+selection=()
 for argument in "$@"; do
   case $argument in
     --slow) selection=(--build-config slow) ;;
