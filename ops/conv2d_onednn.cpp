@@ -90,8 +90,8 @@ class OneThreadWhenNested {
   ~OneThreadWhenNested() {
     if (omp_in_parallel() != 0) omp_set_num_threads(before_);
   }
-  OneThreadWhenNested(OneThreadWhenNested&&) = delete;
-  OneThreadWhenNested& operator=(OneThreadWhenNested&&) = delete;
+  OneThreadWhenNested(const OneThreadWhenNested&) = delete;
+  OneThreadWhenNested& operator=(const OneThreadWhenNested&) = delete;
 
  private:
   int before_;
