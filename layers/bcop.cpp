@@ -101,6 +101,12 @@ NormPreservation BcopConv2d::gnp() const {
   return c_out_ < unshuffled_ ? NormPreservation::backward : NormPreservation::forward;
 }
 
+Spectrum BcopConv2d::spectrum(const Shape& input) const {
+  const Shape output = output_shape(input);
+  return {kernel_singular_values(folded_kernel(), output[0], output[1]),
+          "SVD of the kernel's symbol at every frequency of the image"};
+}
+
 Residual BcopConv2d::residual() const {
   const Enclosure sigma = kernel_enclosure(folded_kernel());
   return {std::max(sigma.upper - 1, 1 - sigma.lower), "largest |sigma - 1| of the enclosure"};

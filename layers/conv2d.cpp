@@ -1,8 +1,10 @@
 #include <isotape/layers/conv2d.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include <isotape/core/error.hpp>
+#include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/elementwise.hpp>
@@ -15,6 +17,28 @@ Padding same_padding(int k, int dilation) {
   const int total = dilation * (k - 1);
   const int before = dilation * (k / 2);
   return {before, total - before, before, total - before};
+}
+
+constexpr std::int64_t dense_limit = 1 << 20;  // entries of a dense operator
+
+// The kernel with dilation - 1 zeros between its taps: the same convolution, undilated.
+Tensor dilated(const Tensor& kernel, std::int64_t dilation) {
+  if (dilation == 1) return kernel;
+  const auto reach = [&](int axis) { return dilation * (kernel.dim(axis) - 1) + 1; };
+  Tensor result = Tensor::zeros({kernel.dim(0), reach(1), reach(2), kernel.dim(3)}, kernel.dtype());
+  dispatch_float(kernel.dtype(), "dilated", [&]<class T>() {
+    const T* from = kernel.data<T>();
+    T* to = result.write<T>();
+    for (std::int64_t row = 0; row < kernel.dim(0) * kernel.dim(1); ++row) {
+      const std::int64_t o = row / kernel.dim(1);
+      const std::int64_t r = row % kernel.dim(1) * dilation;
+      for (std::int64_t c = 0; c < kernel.dim(2); ++c, from += kernel.dim(3)) {
+        std::copy_n(from, kernel.dim(3),
+                    to + ((o * reach(1) + r) * reach(2) + c * dilation) * kernel.dim(3));
+      }
+    }
+  });
+  return result;
 }
 
 void check_extents(std::int64_t c_in, std::int64_t c_out, int k, const Conv2dLayerOptions& o) {
@@ -113,6 +137,25 @@ Bound Conv2d::lipschitz_bound() const {
   const int s = options_.dilation == 1 ? options_.stride : 1;
   return {conv_norm_bound(folded_kernel(), s, options_.groups),
           "least of the proved norms of the kernel's Gram kernel, any image size"};
+}
+
+Spectrum Conv2d::spectrum(const Shape& input) const {
+  const Shape output = output_shape(input);
+  const std::int64_t s = options_.stride;
+  if (options_.padding_mode == PadMode::circular && output[0] * s == input[0] &&
+      output[1] * s == input[1]) {
+    return {kernel_singular_values(dilated(folded_kernel(), options_.dilation), input[0], input[1],
+                                   s, options_.groups),
+            "SVD of the kernel's symbol at every frequency of the image"};
+  }
+  // No circulant operator: only its matrix tells.
+  if (input.size() * output.size() > dense_limit) {
+    return {{}, "not measured: no circulant operator, and too large for a dense matrix"};
+  }
+  const std::unique_ptr<Module> plain = materialize(DType::f64);
+  const auto f = [&](const Var& x) { return plain->forward(x); };
+  return {singular_values(dense_operator(f, {1, input[0], input[1], input[2]}, DType::f64)),
+          "SVD of the dense operator by impulse response"};
 }
 
 std::unique_ptr<Module> Conv2d::materialize(DType dtype) const {

@@ -41,6 +41,7 @@ class Conv2d final : public Module {
   std::string describe() const override;
   Bound lipschitz_bound() const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
+  Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override { return weight_.residual(); }
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <isotape/core/error.hpp>
+#include <isotape/core/lipcheck.hpp>
 #include <isotape/ops/matmul.hpp>
 #include <isotape/ops/spectral.hpp>
 
@@ -43,6 +44,11 @@ NormPreservation Linear::gnp() const {
   if (!weight_.is_orthogonal()) return NormPreservation::none;
   if (in_ == out_) return NormPreservation::both;
   return out_ < in_ ? NormPreservation::backward : NormPreservation::forward;
+}
+
+Spectrum Linear::spectrum(const Shape& input) const {
+  output_shape(input);
+  return {singular_values(weight_.folded()), "SVD of the weight"};
 }
 
 std::unique_ptr<Module> Linear::materialize(DType dtype) const {

@@ -1,10 +1,19 @@
 #include <isotape/layers/module.hpp>
 
+#include <cmath>
+#include <limits>
 #include <ostream>
 
 #include <isotape/layers/weight.hpp>
 
 namespace isotape {
+
+double bound_product(double a, double b) {
+  // Rounding to nearest misses the exact product by less than one place; a factor of exactly 1
+  // loses nothing.
+  if (a == 1 || b == 1) return a * b;
+  return std::nextafter(a * b, std::numeric_limits<double>::infinity());
+}
 
 NormPreservation operator&(NormPreservation a, NormPreservation b) {
   if (a == b || b == NormPreservation::both) return a;

@@ -18,6 +18,9 @@ struct Bound {
   std::string rule;
 };
 
+/// A double not below the exact product of two bounds: what a chain of two maps has.
+double bound_product(double a, double b);
+
 /// Where the norm is kept exactly, in exact arithmetic: of activations (forward: J^T J = I), of
 /// gradients (backward: J J^T = I), of both, or of neither.
 enum class NormPreservation { none, forward, backward, both };
@@ -29,6 +32,12 @@ std::ostream& operator<<(std::ostream& os, NormPreservation kept);
 struct Residual {
   double value = 0;
   std::string reason;
+};
+
+/// Singular values of a linear layer, measured in f64 (to rounding; not an enclosure), and how.
+struct Spectrum {
+  std::vector<double> sigma;  ///< descending, min(inputs, outputs) of them; empty: not measured
+  std::string method;         ///< how they were measured, or why not
 };
 
 struct NamedTensor {
@@ -61,6 +70,9 @@ class Module {
   /// Proved upper bound of the Lipschitz constant in l2 for the folded weights, for any input size.
   virtual Bound lipschitz_bound() const = 0;
   virtual NormPreservation gnp() const = 0;
+  /// Of the folded weights, on inputs of one shape.
+  /// @throws ShapeError  if the layer does not accept the input
+  virtual Spectrum spectrum(const Shape& /*input*/) const { return {{}, "not measured"}; }
   /// Defect of the layer's own constraint.
   virtual Residual residual() const { return {0, "no constraint"}; }
   /// A plain layer with equal outputs: constraints folded into free weights, of the given type.

@@ -1,8 +1,6 @@
 #include <isotape/layers/sequential.hpp>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include <isotape/core/error.hpp>
 
@@ -60,11 +58,7 @@ std::string Sequential::describe() const {
 Bound Sequential::lipschitz_bound() const {
   double product = 1;
   for (const Part& part : parts_) {
-    const double bound = part.module->lipschitz_bound().value;
-    // Each product is rounded to nearest: the next double above it is an upper bound. A factor of
-    // exactly 1 changes nothing.
-    if (bound == 1) continue;
-    product = std::nextafter(product * bound, std::numeric_limits<double>::infinity());
+    product = bound_product(product, part.module->lipschitz_bound().value);
   }
   return {product, "product over the chain, rounded up"};
 }

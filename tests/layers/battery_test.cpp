@@ -1,12 +1,13 @@
 // One battery of tests for every type of layer: after 25 training steps its Jacobian is compared
 // with bound and claims, its gradient with finite differences, its plain copy with itself.
 
-#include <doctest/doctest.h>
 #include <cmath>
+#include <doctest/doctest.h>
 #include <functional>
 #include <memory>
 
 #include <isotape/core/blas.hpp>
+#include <isotape/core/error.hpp>
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>
@@ -181,6 +182,35 @@ TEST_CASE("every layer: after training, the Jacobian obeys bound and claims") {
       CHECK(max_abs_diff(dense_operator(f, batched(1, c.input), DType::f64), matrix) <= 1e-12);
     }
   }
+}
+
+TEST_CASE("every layer: the measured singular values are those of the folded weights' operator") {
+  for (const Case& c : cases()) {
+    CAPTURE(c.name);
+    Rng rng(5);
+    const auto module = c.make(rng);
+    train(*module, c.input, rng);
+    const Spectrum spectrum = module->spectrum(c.input);
+    CAPTURE(spectrum.method);
+    REQUIRE(spectrum.sigma.empty() == module->weights().empty());
+    if (spectrum.sigma.empty()) continue;
+    const auto dense = singular_values(jacobian(*module->materialize(DType::f64), c.input, rng));
+    REQUIRE(spectrum.sigma.size() == dense.size());
+    for (std::size_t i = 0; i < dense.size(); ++i) {
+      CHECK(std::abs(spectrum.sigma[i] - dense[i]) <= 1e-12 * dense[0]);
+    }
+  }
+}
+
+TEST_CASE("conv2d: without a circulant operator, a large one is not measured but bounded") {
+  Rng rng(5);
+  const Conv2d zero(3, 8, 3, Unconstrained{}, rng, {.padding_mode = PadMode::zero});
+  CHECK(zero.spectrum({6, 6, 3}).method == "SVD of the dense operator by impulse response");
+  const Spectrum large = zero.spectrum({32, 32, 3});
+  CHECK(large.sigma.empty());
+  CHECK(large.method == "not measured: no circulant operator, and too large for a dense matrix");
+  CHECK_THROWS_WITH_AS(zero.spectrum({6, 6, 4}), "conv2d: expected input [H, W, 3], got [6, 6, 4]",
+                       ShapeError);
 }
 
 TEST_CASE("every layer: the training-time weights are those of the folded ones to rounding") {
