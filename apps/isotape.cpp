@@ -34,6 +34,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> list = {
       command<TrainOptions, run_train>("train"),
       command<EvalOptions, run_eval>("eval"),
+      command<AuditOptions, run_audit>("audit"),
       command<ModelsOptions, run_models>("models"),
       command<LayersOptions, run_layers>("layers"),
       command<DatasetsOptions, run_datasets>("datasets"),

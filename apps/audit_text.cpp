@@ -1,0 +1,187 @@
+#include <isotape/apps/audit_text.hpp>
+
+#include <fmt/format.h>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include <isotape/apps/histogram.hpp>
+#include <isotape/apps/table.hpp>
+#include <isotape/core/error.hpp>
+
+namespace isotape {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Rows = std::vector<std::vector<std::string>>;
+
+constexpr const char* absent = "-";
+
+// Near 1 the interesting digits are those of f32.
+std::string digits(double value) { return fmt::format("{:.9f}", value); }
+// Of a bound: rounded up.
+std::string digits_up(double value) { return digits(std::ceil(value * 1e9) / 1e9); }
+std::string percent(double part) { return fmt::format("{:.1f}%", 100 * part); }
+std::string factor(double value) {
+  return std::isnan(value) ? absent : fmt::format("{:.6f}", value);
+}
+
+// What several layers have in common, said once: "text: conv1, conv2".
+class Notes {
+ public:
+  void add(const std::string& text, const std::string& layer) {
+    for (auto& [known, layers] : notes_) {
+      if (known == text) {
+        layers += ", " + layer;
+        return;
+      }
+    }
+    notes_.emplace_back(text, layer);
+  }
+  std::string print(std::string_view heading) const {
+    std::string lines;
+    for (const auto& [text, layers] : notes_) {
+      lines += fmt::format("{}{}: {}\n", heading, layers, text);
+    }
+    return lines;
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> notes_;
+};
+
+std::string layers_table(const AuditReport& report) {
+  Rows rows = {{"layer", "kind", "output", "claim", "sigma_min", "sigma_max", "residual", "share"}};
+  Notes sigma;
+  Notes residual;
+  for (const LayerAudit& layer : report.layers) {
+    const bool measured = !layer.spectrum.sigma.empty();
+    const bool constrained = layer.residual.value != 0;
+    rows.push_back({layer.name, layer.kind, message(layer.output), layer.claim,
+                    measured ? digits(layer.spectrum.sigma.back()) : absent,
+                    measured ? digits(layer.spectrum.sigma.front()) : absent,
+                    constrained ? fmt::format("{:.1e}", layer.residual.value) : absent,
+                    percent(layer.share)});
+    if (measured) sigma.add(layer.spectrum.method, layer.name);
+    if (constrained) residual.add(layer.residual.reason, layer.name);
+  }
+  return table(rows) + "\nsigma: measured, in f64, of the folded weights; not a proof\n" +
+         sigma.print("  ") + "residual: how far the layer is from its own constraint\n" +
+         residual.print("  ") +
+         "share: part of the net's bound that is the layer's, by the logarithm\n";
+}
+
+std::string gradients_table(const AuditReport& report) {
+  std::string text = fmt::format(
+      "Gradients, measured on {} samples, {} of them with a gradient at the logits, mean loss "
+      "{:.4f}:\n\n",
+      report.samples, report.active, report.loss);
+  Rows rows = {{"after", "|dL/dh|, logits 1", "least factor", "largest factor"}};
+  rows.push_back({"input", factor(report.input_gradient), absent, absent});
+  for (const LayerAudit& layer : report.layers) {
+    rows.push_back(
+        {layer.name, factor(layer.gradient), factor(layer.gain_min), factor(layer.gain_max)});
+  }
+  return text + table(rows) +
+         "\n|dL/dh|: root mean square over the samples of the gradient's norm; factor: by which "
+         "the layer multiplies it\n";
+}
+
+std::string proof(const AuditReport& report) {
+  Rows rows = {{"layer", "bound", "product so far", "because"}};
+  for (const LayerAudit& layer : report.layers) {
+    rows.push_back(
+        {layer.name, digits_up(layer.bound.value), digits_up(layer.product), layer.bound.rule});
+  }
+  return fmt::format("Proved bound of the net in l2: {} ({})\n\n{}", digits_up(report.bound.value),
+                     report.bound.rule, table(rows));
+}
+
+Json extents(const Shape& shape) { return std::vector(shape.begin(), shape.end()); }
+
+// JSON has no NaN: what was not measured is null, as nlohmann prints it.
+Json json(const LayerAudit& layer) {
+  Json result = {{"name", layer.name},
+                 {"kind", layer.kind},
+                 {"description", layer.description},
+                 {"output", extents(layer.output)},
+                 {"claim", layer.claim},
+                 {"sigma_min", nullptr},
+                 {"sigma_max", nullptr},
+                 {"sigma_method", layer.spectrum.method},
+                 {"sigma_histogram", nullptr},
+                 {"residual", layer.residual.value},
+                 {"residual_reason", layer.residual.reason},
+                 {"bound", layer.bound.value},
+                 {"bound_rule", layer.bound.rule},
+                 {"bound_product", layer.product},
+                 {"share", layer.share},
+                 {"gradient", layer.gradient},
+                 {"gain_min", layer.gain_min},
+                 {"gain_max", layer.gain_max}};
+  const std::vector<double>& sigma = layer.spectrum.sigma;
+  if (!sigma.empty()) {
+    const Histogram h = histogram(sigma);
+    result["sigma_min"] = sigma.back();
+    result["sigma_max"] = sigma.front();
+    result["sigma_histogram"] = {{"lower", h.lower}, {"upper", h.upper}, {"counts", h.counts}};
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string to_text(const AuditReport& report) {
+  std::string text = fmt::format("{}, {} layers, input {}\n\n", report.model, report.layers.size(),
+                                 message(report.input));
+  text += layers_table(report) + '\n' + gradients_table(report) + '\n' + proof(report);
+  if (report.violations.empty()) return text + "\nEvery claim holds.\n";
+  text += "\nBroken claims:\n";
+  for (const std::string& violation : report.violations) text += "  " + violation + '\n';
+  return text;
+}
+
+std::string to_json(const AuditReport& report) {
+  Json layers = Json::array();
+  for (const LayerAudit& layer : report.layers) layers.push_back(json(layer));
+  const Json result = {{"model", report.model},
+                       {"input", extents(report.input)},
+                       {"bound", report.bound.value},
+                       {"bound_rule", report.bound.rule},
+                       {"layers", layers},
+                       {"samples", report.samples},
+                       {"active_samples", report.active},
+                       {"loss", report.loss},
+                       {"input_gradient", report.input_gradient},
+                       {"violations", report.violations}};
+  return result.dump(2);
+}
+
+void add_audit(ReportData& data, const AuditReport& report) {
+  data.bound = report.bound.value;
+  data.proof = proof(report);
+  data.layers.clear();
+  data.gradients.clear();
+  double gradient = report.input_gradient;
+  for (const LayerAudit& layer : report.layers) {
+    ReportData::Layer row;
+    row.name = layer.name;
+    row.kind = layer.description;
+    row.shape = message(layer.output);
+    row.claim = layer.claim;
+    row.sigmas = layer.spectrum.sigma;
+    if (!row.sigmas.empty()) {
+      row.sigma_min = row.sigmas.back();
+      row.sigma_max = row.sigmas.front();
+      row.residual = layer.residual.value;
+    }
+    row.bound = layer.bound.value;
+    row.share = 100 * layer.share;
+    data.layers.push_back(std::move(row));
+    if (report.active > 0) data.gradients.push_back({layer.name, gradient});
+    gradient = layer.gradient;
+  }
+  if (report.active > 0) data.gradients.push_back({"logits", gradient});
+}
+
+}  // namespace isotape

@@ -1,0 +1,89 @@
+#include <isotape/apps/gradient_flow.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <isotape/core/error.hpp>
+
+namespace isotape {
+namespace {
+
+constexpr double least_gradient = 1e-30;
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+// Row norms of a batch, times a factor; an absent gradient is zero.
+std::vector<double> row_norms(const Tensor& gradient, std::int64_t rows, double factor) {
+  std::vector<double> norms(static_cast<std::size_t>(rows), 0.0);
+  if (!gradient) return norms;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    norms[i] = factor * frobenius_norm(gradient.rows(i, i + 1));
+    require<NumericError>(std::isfinite(norms[i]), "audit: expected a finite gradient, got norm ",
+                          norms[i], " for sample ", i);
+  }
+  return norms;
+}
+
+double root_mean_square(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value * value;
+  return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+void append_gains(const std::vector<double>& in, const std::vector<double>& out,
+                  GradientFlow& flow) {
+  double least = nan;
+  double largest = nan;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (out[i] < least_gradient) continue;
+    const double gain = in[i] / out[i];
+    least = std::isnan(least) ? gain : std::min(least, gain);
+    largest = std::isnan(largest) ? gain : std::max(largest, gain);
+  }
+  flow.gain_min.push_back(least);
+  flow.gain_max.push_back(largest);
+}
+
+void check_images(const Model& model, const Tensor& images) {
+  std::vector<std::int64_t> expected{images.rank() > 0 ? images.dim(0) : 0};
+  expected.insert(expected.end(), model.input.begin(), model.input.end());
+  require<ShapeError>(images.size() > 0 && images.shape() == Shape(expected),
+                      "audit: expected a batch of images ", model.input, ", got ", images.shape());
+}
+
+}  // namespace
+
+GradientFlow gradient_flow(Model& model, const Tensor& images, std::span<const std::int32_t> labels,
+                           const BatchLoss& loss) {
+  check_images(model, images);
+  GradientFlow flow;
+  flow.samples = images.dim(0);
+
+  const ConstantParameters constant;
+  Tape tape;
+  Vars depth{tape.leaf(images)};
+  for (const Sequential::Part& part : model.net.parts()) {
+    depth.push_back(part.module->forward(depth.back()));
+    tape.keep_grad(depth.back());
+  }
+  const Var value = loss(depth.back(), labels);
+  flow.loss = value.value().item();
+  require<NumericError>(std::isfinite(flow.loss), "audit: expected a finite loss, got ", flow.loss);
+  tape.backward(value);
+
+  // The loss is a mean: row i of its gradient is 1/N of dL_i / dh.
+  std::vector<std::vector<double>> norms;
+  for (const Var& h : depth) {
+    norms.push_back(row_norms(h.grad(), flow.samples, static_cast<double>(flow.samples)));
+  }
+  flow.active = std::count_if(norms.back().begin(), norms.back().end(),
+                              [](double norm) { return norm >= least_gradient; });
+  const double last = root_mean_square(norms.back());
+  for (const auto& at : norms) {
+    flow.norm.push_back(flow.active > 0 ? root_mean_square(at) / last : nan);
+  }
+  for (std::size_t l = 1; l < norms.size(); ++l) append_gains(norms[l - 1], norms[l], flow);
+  return flow;
+}
+
+}  // namespace isotape
