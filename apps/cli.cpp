@@ -59,8 +59,8 @@ void add_setting(CLI::App& app, const Setting& setting, std::optional<T>& value)
 }
 
 // Options that several subcommands share.
-void add_run(CLI::App& app, std::string& run) {
-  app.add_option("RUN", run, "folder of a run")->required()->type_name("");
+void add_run(CLI::App& app, std::string& run, const char* what = "folder of a run") {
+  app.add_option("RUN", run, what)->required()->type_name("");
 }
 void add_json(CLI::App& app, bool& json) { app.add_flag("--json", json, "print JSON"); }
 void add_threads(CLI::App& app, std::optional<std::int64_t>& threads) {
@@ -120,7 +120,7 @@ void add_audit(CLI::App& app, AllOptions& all) {
 
 void add_export(CLI::App& app, AllOptions& all) {
   ExportOptions& options = all.export_;
-  add_run(app, options.run);
+  add_run(app, options.run, "folder of a run, or a file that holds a model");
   const auto set_format = [&options](const std::string& text) {
     options.to = parse_word("--to", text, {"safetensors"});
   };
@@ -128,6 +128,7 @@ void add_export(CLI::App& app, AllOptions& all) {
       ->required()
       ->type_name("safetensors");
   app.add_option("--out", options.out, "file to write")->required()->type_name("FILE");
+  add_json(app, options.json);
 }
 
 void add_models(CLI::App& app, AllOptions& all) {

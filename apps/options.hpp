@@ -63,9 +63,10 @@ struct AuditOptions {
 };
 
 struct ExportOptions {
-  std::string run;
+  std::string run;  ///< folder of a run, or a file that holds a model
   std::string to;  ///< format
   std::string out;
+  bool json = false;
 };
 
 struct ModelsOptions {

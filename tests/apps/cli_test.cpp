@@ -69,10 +69,11 @@ TEST_CASE("cli: the other commands' flags fill their options") {
   CHECK(audit.run == "runs/a");
   CHECK(audit.data == "d");
   CHECK(audit.html);
-  const auto file =
-      parsed<ExportOptions>({"export", "runs/a", "--to", "safetensors", "--out", "w.safetensors"});
+  const auto file = parsed<ExportOptions>(
+      {"export", "runs/a", "--to", "safetensors", "--out", "w.safetensors", "--json"});
   CHECK(file.to == "safetensors");
   CHECK(file.out == "w.safetensors");
+  CHECK(file.json);
   const auto models = parsed<ModelsOptions>({"models", "fc-3", "--input", "32x32x3", "--toml"});
   CHECK(models.name == "fc-3");
   CHECK(models.input == std::vector<std::int64_t>{32, 32, 3});
