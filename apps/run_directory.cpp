@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include <isotape/apps/errors.hpp>
+#include <isotape/core/threads.hpp>
 #include <isotape/datasets/registry.hpp>
 
 namespace isotape {
@@ -51,14 +52,6 @@ RunFiles open_run(const std::string& folder) {
   return files;
 }
 
-Model load_run_model(const RunFiles& files) {
-  LoadedModel loaded = load_model(files.model());
-  for (const std::string& warning : loaded.warnings) {
-    std::cerr << "isotape: warning: " << warning << '\n';
-  }
-  return std::move(loaded.model);
-}
-
 Dataset load_run_data(const RunConfig& config, const std::optional<std::string>& dataset,
                       const std::optional<std::string>& data) {
   DatasetOptions options;
@@ -69,6 +62,25 @@ Dataset load_run_data(const RunConfig& config, const std::optional<std::string>&
     std::cerr << "isotape: warning: " << warning << '\n';
   }
   return loaded;
+}
+
+LoadedRun load_run(const std::string& folder, const std::optional<std::string>& dataset,
+                   const std::optional<std::string>& data,
+                   const std::optional<std::int64_t>& threads) {
+  const RunFiles files = open_run(folder);
+  RunConfig config = read_run_config(files.config());
+  set_num_threads(static_cast<int>(threads.value_or(config.threads)));
+  LoadedModel loaded = load_model(files.model());
+  for (const std::string& warning : loaded.warnings) {
+    std::cerr << "isotape: warning: " << warning << '\n';
+  }
+  Dataset found = load_run_data(config, dataset, data);
+  const Model& model = loaded.model;
+  require<ShapeError>(found.image_shape() == model.input && found.classes() == model.classes,
+                      folder, ": expected images ", model.input, " of ", model.classes,
+                      " classes, which its model was built for, got ", found.name, " with ",
+                      found.image_shape(), " and ", found.classes());
+  return {files, std::move(config), std::move(loaded.model), std::move(found)};
 }
 
 }  // namespace isotape

@@ -28,11 +28,24 @@ RunFiles create_run(const std::string& out, const RunConfig& config);
 /// @throws DataError  if the folder is missing or holds no run
 RunFiles open_run(const std::string& folder);
 
-/// The model of a run; warnings about it are printed to stderr.
-Model load_run_model(const RunFiles& files);
-
 /// The data set of a run, or another one if `dataset` or `data` say so; warnings go to stderr.
 Dataset load_run_data(const RunConfig& config, const std::optional<std::string>& dataset,
                       const std::optional<std::string>& data);
+
+/// A run with its model and the data to look at it with.
+struct LoadedRun {
+  RunFiles files;
+  RunConfig config;
+  Model model;
+  Dataset data;
+};
+
+/// Loads a run for a command: on its own number of threads, with its own data set and folder,
+/// unless told otherwise. Warnings go to stderr.
+/// @throws DataError   if run or data are missing or corrupt
+/// @throws ShapeError  if the data do not fit the model
+LoadedRun load_run(const std::string& folder, const std::optional<std::string>& dataset,
+                   const std::optional<std::string>& data,
+                   const std::optional<std::int64_t>& threads);
 
 }  // namespace isotape

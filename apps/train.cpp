@@ -15,6 +15,7 @@
 #include <isotape/apps/progress.hpp>
 #include <isotape/apps/resolve.hpp>
 #include <isotape/apps/run_directory.hpp>
+#include <isotape/apps/run_report.hpp>
 #include <isotape/apps/training.hpp>
 #include <isotape/core/atomic_file.hpp>
 #include <isotape/core/threads.hpp>
@@ -197,6 +198,8 @@ int run_train(const TrainOptions& options) {
               << files.folder.string() << '\n';
     return exit_ok;
   }
+  write_run_report(files, config, training.data(), run.result(),
+                   audit_run(config, training.model(), training.data()));
   print_result(options, config, files, run.result());
   return exit_ok;
 }
