@@ -87,10 +87,10 @@ RunConfig resolve(const TrainOptions& options) {
   config.loss = options.loss.value_or("multi-margin");
   config.margin = options.margin.value_or(default_margin(domain));
   config.optimizer = options.optimizer.value_or("adam");
-  config.lr = options.lr.value_or(1e-3);
   config.schedule = options.schedule.value_or("exponential");
   config.clip_norm = options.clip_norm.value_or(0);
   config.orthogonal_update = options.orthogonal_update.value_or("reparametrize");
+  config.lr = options.lr.value_or(config.orthogonal_update == "retract" ? 2e-3 : 1e-3);
   config.eps = options.eps ? *options.eps : parse_eps_list("eps", default_eps(domain));
   config.seed = options.seed.value_or(0);
   config.threads = options.threads.value_or(num_threads());

@@ -68,7 +68,8 @@ void for_each_setting(Options& options, Visit&& visit) {
   visit(Setting{"optimizer", "NAME[:KEY=X,...]",
                 "sgd, adam, adamw, rmsprop or aggmo, as in sgd:momentum=0.9 [adam]", training},
         options.optimizer);
-  visit(Setting{"lr", "X", "learning rate [0.001]", training, positive}, options.lr);
+  visit(Setting{"lr", "X", "learning rate [0.001; retract: 0.002]", training, positive},
+        options.lr);
   visit(Setting{"schedule", "NAME[:KEY=X,...]",
                 "of the rate: constant, exponential, cosine, piecewise-linear or one-cycle, as in "
                 "cosine:final=0.01 [exponential: 10^(-3(e-1)/E) in epoch e of E]",

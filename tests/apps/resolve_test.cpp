@@ -38,6 +38,14 @@ TEST_CASE("resolve: images in colour are augmented and have other margins and ra
   CHECK(config.eps[0] == Eps{"36/255", 36.0 / 255});
 }
 
+TEST_CASE("resolve: retracted weights have a rate of their own") {
+  TrainOptions options;
+  options.orthogonal_update = "retract";
+  CHECK(resolve(options).lr == 2e-3);
+  options.lr = 1e-4;
+  CHECK(resolve(options).lr == 1e-4);
+}
+
 TEST_CASE("resolve: what is chosen stays, and a folder becomes absolute") {
   TrainOptions options;
   options.lr = 0.5;
