@@ -42,7 +42,7 @@ number=1
 while [[ -e runs/demo-$number ]]; do number=$((number + 1)); done
 run=runs/demo-$number
 
-"$isotape" train --model bcop-small --dataset "$dataset" --epochs 2 --seed 0 --out "$run"
+"$isotape" train --model bcop-small --dataset "$dataset" --epochs 5 --seed 0 --out "$run"
 "$isotape" eval "$run"
 "$isotape" audit "$run"
 
