@@ -27,6 +27,7 @@ for argument in "$@"; do
 done
 
 source scripts/packages.sh
+if [[ ${ISOTAPE_REQUIRE_DATA:-0} == 1 ]]; then test_packages+=(dataset-fashion-mnist); fi
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 
 # Idle threads must not spin: several test programs share the cores.
