@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include <isotape/apps/suggestion.hpp>
 #include <isotape/core/input_file.hpp>
 
 namespace isotape {
@@ -36,6 +37,21 @@ std::string_view kind(const toml::node& node) {
   }
 }
 
+bool before(const toml::source_position& a, const toml::source_position& b) {
+  return a.line != b.line ? a.line < b.line : a.column < b.column;
+}
+
+// The words of a list "out, kernel, stride".
+std::vector<std::string> words_of(std::string_view list) {
+  std::vector<std::string> words;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(", "), list.size());
+    words.emplace_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 2, list.size()));
+  }
+  return words;
+}
+
 }  // namespace
 
 TomlFile::TomlFile(const std::filesystem::path& path) : path_(path.string()) {
@@ -51,38 +67,57 @@ std::string TomlFile::place(const toml::source_region& region) const {
   return message(path_, ':', region.begin.line, ':', region.begin.column);
 }
 
+std::string TomlFile::layer_word(const toml::table& layer, std::string_view key) const {
+  const toml::node* node = layer.get(key);
+  if (node == nullptr) fail(layer.source(), "expected the layer's ", key, ", got none");
+  if (!node->is_string() || node->as_string()->get().empty()) {
+    fail(node->source(), "expected ", key, " to be a word in quotes, got ", kind(*node));
+  }
+  return node->as_string()->get();
+}
+
+const LayerInfo& TomlFile::layer_type(const toml::table& layer) const {
+  const std::string type = layer_word(layer, "type");
+  std::vector<std::string> types;
+  for (const LayerInfo& info : layer_infos()) {
+    if (info.type == type) return info;
+    types.emplace_back(info.type);
+  }
+  fail(layer.get("type")->source(), "expected a type of `isotape layers`, got '", type, "'",
+       did_you_mean(type, types));
+}
+
+OptionValue TomlFile::option(std::string_view name, const toml::node& value) const {
+  if (const auto* flag = value.as_boolean()) return flag->get();
+  if (const auto* integer = value.as_integer()) return integer->get();
+  if (const auto* number = value.as_floating_point()) return number->get();
+  if (const auto* word = value.as_string()) return word->get();
+  fail(value.source(), "expected ", name, " to be a number, a word, true or false, got ",
+       kind(value));
+}
+
 LayerSpec TomlFile::layer(const toml::node& node) const {
   const toml::table* table = node.as_table();
   if (table == nullptr) fail(node.source(), "expected a [[layer]] table, got ", kind(node));
-  LayerSpec spec;
-  std::vector<std::pair<toml::source_position, std::pair<std::string, OptionValue>>> options;
+  const LayerInfo& info = layer_type(*table);
+  const std::vector<std::string> known = words_of(info.options);
+  LayerSpec spec{layer_word(*table, "name"), std::string(info.type), {}};
+
+  // The table holds its keys sorted; options stay in the order of the file.
+  std::vector<std::pair<toml::source_position, std::string>> keys;
   for (const auto& [key, value] : *table) {
-    const std::string name(key.str());
-    if (name == "name" || name == "type") {
-      if (!value.is_string()) {
-        fail(value.source(), "expected ", name, " to be a word, got ", kind(value));
-      }
-      (name == "name" ? spec.name : spec.type) = **value.as_string();
-    } else if (const auto* flag = value.as_boolean()) {
-      options.push_back({key.source().begin, {name, **flag}});
-    } else if (const auto* integer = value.as_integer()) {
-      options.push_back({key.source().begin, {name, **integer}});
-    } else if (const auto* number = value.as_floating_point()) {
-      options.push_back({key.source().begin, {name, **number}});
-    } else if (const auto* word = value.as_string()) {
-      options.push_back({key.source().begin, {name, **word}});
-    } else {
-      fail(value.source(), "expected ", name, " to be a number, word, true or false, got ",
-           kind(value));
+    if (key == "name" || key == "type") continue;
+    if (std::find(known.begin(), known.end(), std::string(key.str())) == known.end()) {
+      fail(key.source(), spec.name, " (", spec.type, "): expected ",
+           known.empty() ? "no options" : "options " + std::string(info.options), ", got '",
+           key.str(), "'", did_you_mean(key.str(), known));
     }
+    keys.emplace_back(key.source().begin, key.str());
   }
-  if (spec.name.empty()) fail(table->source(), "expected the layer's name, got none");
-  if (spec.type.empty()) fail(table->source(), spec.name, ": expected the layer's type, got none");
-  std::sort(options.begin(), options.end(), [](const auto& a, const auto& b) {
-    return a.first.line != b.first.line ? a.first.line < b.first.line
-                                        : a.first.column < b.first.column;
-  });
-  for (auto& [place, option] : options) spec.options.push_back(std::move(option));
+  std::sort(keys.begin(), keys.end(),
+            [](const auto& a, const auto& b) { return before(a.first, b.first); });
+  for (const auto& [place, key] : keys)
+    spec.options.emplace_back(key, option(key, *table->get(key)));
   return spec;
 }
 

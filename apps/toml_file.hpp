@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <isotape/apps/errors.hpp>
-#include <isotape/layers/model_spec.hpp>
+#include <isotape/layers/model.hpp>
 
 namespace isotape {
 
@@ -32,6 +32,9 @@ class TomlFile {
 
  private:
   LayerSpec layer(const toml::node& node) const;
+  std::string layer_word(const toml::table& layer, std::string_view key) const;
+  const LayerInfo& layer_type(const toml::table& layer) const;
+  OptionValue option(std::string_view name, const toml::node& value) const;
   std::string path_;
   toml::table root_;
 };

@@ -149,7 +149,9 @@ const std::vector<Builder>& builders() {
       {{"bcop", "out, kernel, stride, frozen, doubled, bias, order, iterations, raw_gain",
         "orthogonal convolution by block convolution of projectors [Li 2019]"},
        build_bcop},
-      {{"conv", "out, kernel, stride, groups, dilation, padding, bias, constraint",
+      {{"conv",
+        "out, kernel, stride, groups, dilation, padding, bias, constraint, order, iterations, "
+        "raw_gain",
         "convolution; with constraint bjorck: reshaped-kernel orthogonalization"},
        build_conv},
       {{"linear", "out, bias, constraint, order, iterations, raw_gain",

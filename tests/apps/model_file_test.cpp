@@ -54,9 +54,16 @@ TEST_CASE("model_file: errors name line and column") {
   CHECK(error_for("\n[[layer]]\ntype = \"abs\"\n") ==
         "DIR/m.toml:2:1: expected the layer's name, got none");
   CHECK(error_for("[[layer]]\nname = \"a\"\n") ==
-        "DIR/m.toml:1:1: a: expected the layer's type, got none");
-  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"abs\"\nout = [1]\n") ==
-        "DIR/m.toml:4:7: expected out to be a number, word, true or false, got a list");
+        "DIR/m.toml:1:1: expected the layer's type, got none");
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"linaer\"\n") ==
+        "DIR/m.toml:3:8: expected a type of `isotape layers`, got 'linaer'; did you mean linear?");
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"group-sort\"\nsiez = 2\n") ==
+        "DIR/m.toml:4:1: a (group-sort): expected options size, pairing, got 'siez'; did you mean "
+        "size?");
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"abs\"\nout = 1\n") ==
+        "DIR/m.toml:4:1: a (abs): expected no options, got 'out'");
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"linear\"\nout = [1]\n") ==
+        "DIR/m.toml:4:7: expected out to be a number, a word, true or false, got a list");
   CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"abs\"\n[[layer]]\nname = \"a\"\ntype = "
                   "\"abs\"\n") ==
         "DIR/m.toml:4:1: expected layers of different names, got 'a' twice");

@@ -12,7 +12,8 @@ namespace {
 RunConfig example() {
   RunConfig config;
   config.model = "a \"name\" with \\ and \n in it";
-  config.layers = {{"fc", "linear", {{"out", std::int64_t{4}}, {"bias", false}, {"gain", 0.1}}}};
+  config.layers = {
+      {"fc", "linear", {{"out", std::int64_t{4}}, {"bias", false}, {"raw_gain", 0.1}}}};
   config.dataset = "mnist";
   config.data = "/tmp/a folder";
   config.augment = "off";
