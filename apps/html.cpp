@@ -32,7 +32,7 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string script_safe(std::string json) {
+std::string script_safe(std::string_view json) {
   std::string out;
   for (const char c : json) {
     // Within JSON these stand in strings only, where an escape means the same.

@@ -11,7 +11,7 @@ namespace isotape::html {
 std::string escaped(std::string_view text);
 
 /// JSON as it may stand in a script element: nothing in it ends the element.
-std::string script_safe(std::string json);
+std::string script_safe(std::string_view json);
 
 /// A table whose cells are HTML already; columns after the first `words` hold numbers.
 std::string table(std::string_view caption, const std::vector<std::string>& head,

@@ -64,7 +64,7 @@ struct AuditOptions {
 
 struct ExportOptions {
   std::string run;  ///< folder of a run, or a file that holds a model
-  std::string to;  ///< format
+  std::string to;   ///< format
   std::string out;
   bool json = false;
 };

@@ -36,6 +36,7 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
     print(row);
     if (&row != &rows.front()) continue;
     std::vector<std::string> rules;
+    rules.reserve(columns);
     for (const std::size_t width : widths) rules.emplace_back(width, '-');
     print(rules);
   }

@@ -25,10 +25,9 @@ inline constexpr Limits a_count{1, 1e9, false, "an integer >= 1"};
 inline constexpr Limits a_batch{1, 65536, false, "an integer in 1..65536"};
 inline constexpr Limits a_thread_count{1, 1024, false, "an integer in 1..1024"};
 
-/// Calls visit(setting, member) for every setting, in the order of help and files. The members have
-/// the settings' names: optional in TrainOptions, plain in RunConfig.
+/// Those that say what is learned.
 template <class Options, class Visit>
-void for_each_setting(Options& options, Visit&& visit) {
+void for_each_problem_setting(Options& options, Visit&& visit) {
   const auto problem = "Problem";
   visit(Setting{"model", "NAME|FILE",
                 "see `isotape models`, or a model file FILE.toml [bcop-small]", problem},
@@ -55,12 +54,21 @@ void for_each_setting(Options& options, Visit&& visit) {
                 {},
                 {"none", "holdout"}},
         options.select_on);
+}
 
+/// Those that say how.
+template <class Options, class Visit>
+void for_each_training_setting(Options& options, Visit&& visit) {
   const auto training = "Training";
   visit(Setting{"epochs", "N", "passes over the training images [5]", training, a_count},
         options.epochs);
   visit(Setting{"batch", "N", "images per step [128]", training, a_batch}, options.batch);
-  visit(Setting{"loss", "", "[multi-margin]", training, {}, {"multi-margin", "cross-entropy"}},
+  visit(Setting{"loss",
+                "",
+                "what is minimised [multi-margin]",
+                training,
+                {},
+                {"multi-margin", "cross-entropy"}},
         options.loss);
   visit(Setting{"margin", "X", "of multi-margin, in logits [1.5 sqrt(2); in colour 0.5 sqrt(2)]",
                 training, positive},
@@ -86,7 +94,11 @@ void for_each_setting(Options& options, Visit&& visit) {
                 {},
                 {"reparametrize", "retract"}},
         options.orthogonal_update);
+}
 
+/// Those of what is reported, and of what makes two runs equal.
+template <class Options, class Visit>
+void for_each_figure_setting(Options& options, Visit&& visit) {
   const auto figures = "Figures and repetition";
   visit(Setting{"eps", "X,...",
                 "l2 radii to certify, pixels in [0, 1] [0.3,1.58; in colour 36/255,72/255,108/255]",
@@ -97,6 +109,15 @@ void for_each_setting(Options& options, Visit&& visit) {
   visit(Setting{"threads", "N", "a result depends on it in the last bits [$OMP_NUM_THREADS, cores]",
                 figures, a_thread_count},
         options.threads);
+}
+
+/// Calls visit(setting, member) for every setting, in the order of help and files. The members have
+/// the settings' names: optional in TrainOptions, plain in RunConfig.
+template <class Options, class Visit>
+void for_each_setting(Options& options, Visit&& visit) {
+  for_each_problem_setting(options, visit);
+  for_each_training_setting(options, visit);
+  for_each_figure_setting(options, visit);
 }
 
 }  // namespace isotape
