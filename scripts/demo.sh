@@ -50,7 +50,7 @@ cat <<END
 
 report:   $PWD/$run/report.html
 command:  $PWD/$isotape
-try:      $isotape train --model fc-3 --dataset glyphs --epochs 1
+try:      $isotape train --dataset glyphs --epochs 2 --orthogonal-update retract
           $isotape audit $run --json
           $isotape models bcop-small --toml
 END
