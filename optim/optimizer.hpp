@@ -33,7 +33,7 @@ class Optimizer {
   /// @param lr  learning rate, in [0, inf)
   /// @throws ValueError    if lr is out of range
   /// @throws NumericError  `adam: expected a finite gradient of fc1.raw, got nan`, before anything
-  ///                       was changed
+  ///                       was changed; or that of retract(), after the step was taken
   void step(double lr);
   /// Clears all gradients without an update.
   void zero_grad();
