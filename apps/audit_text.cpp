@@ -38,11 +38,11 @@ class Notes {
     }
     notes_.emplace_back(text, layer);
   }
+  // Nothing without notes.
   std::string print(std::string_view heading) const {
-    std::string lines;
-    for (const auto& [text, layers] : notes_) {
-      lines += fmt::format("{}{}: {}\n", heading, layers, text);
-    }
+    if (notes_.empty()) return "";
+    std::string lines(heading);
+    for (const auto& [text, layers] : notes_) lines += fmt::format("  {}: {}\n", layers, text);
     return lines;
   }
 
@@ -65,9 +65,9 @@ std::string layers_table(const AuditReport& report) {
     if (measured) sigma.add(layer.spectrum.method, layer.name);
     if (constrained) residual.add(layer.residual.reason, layer.name);
   }
-  return table(rows) + "\nsigma: measured, in f64, of the folded weights; not a proof\n" +
-         sigma.print("  ") + "residual: how far the layer is from its own constraint\n" +
-         residual.print("  ") +
+  return table(rows) + '\n' +
+         sigma.print("sigma: measured, in f64, of the folded weights; not a proof\n") +
+         residual.print("residual: how far the layer is from its own constraint\n") +
          "share: part of the net's bound that is the layer's, by the logarithm\n";
 }
 

@@ -83,6 +83,9 @@ act1   1.000000000     1.000000002  a permutation at every point
 
 Every claim holds.
 )");
+  AuditReport without_weights = example();
+  without_weights.layers.erase(without_weights.layers.begin());
+  CHECK(to_text(without_weights).find("residual: ") == std::string::npos);
   AuditReport broken = example();
   broken.violations = {"conv1: expected 1, got 2"};
   CHECK(to_text(broken).ends_with("\nBroken claims:\n  conv1: expected 1, got 2\n"));
