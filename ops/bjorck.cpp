@@ -1,12 +1,14 @@
+#include <isotape/ops/bjorck.hpp>
+
 #include <algorithm>
 #include <cmath>
-#include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
-#include <isotape/ops/bjorck.hpp>
-#include <isotape/ops/polar.hpp>
 #include <iterator>
 #include <limits>
 #include <numeric>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/threads.hpp>
+#include <isotape/ops/polar.hpp>
 
 namespace isotape {
 namespace {

@@ -1,16 +1,17 @@
 #pragma once
 
 #include <cstdint>
-#include <isotape/core/tape.hpp>
 #include <limits>
 #include <optional>
 #include <vector>
+
+#include <isotape/core/tape.hpp>
 
 namespace isotape {
 
 /// How the polar factor is computed. Both paths give the same factor and the same gradient.
 enum class BjorckPath : std::uint8_t {
-  automatic,  ///< exact
+  automatic,  ///< exact: the gradient needs the spectrum, so that the fast path only adds to it
   exact,      ///< spectrum of the Gram matrix in f64, whatever the element type; rounded once
   fast,       ///< the iteration itself in the element type; falls to exact if it does not converge
 };

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/tensor.hpp>
 #include <isotape/ops/polar_map.hpp>
-#include <optional>
 
 namespace isotape {
 

@@ -1,5 +1,6 @@
-#include <algorithm>
 #include <isotape/ops/polar.hpp>
+
+#include <algorithm>
 #include <type_traits>
 
 namespace isotape {
@@ -70,19 +71,19 @@ template <class C>
 void derivative(const PolarMap& map, PolarShape shape, const C* left, const Spectrum& spectrum,
                 const C* dq, C* dw) {
   const std::int64_t n = shape.small();
-  const double* const vectors = spectrum.vectors.data<double>();
-  const double* const sigma = spectrum.sigma.data<double>();
+  const auto* vectors = spectrum.vectors.data<double>();
+  const auto* sigma = spectrum.sigma.data<double>();
   const bool regular = std::all_of(sigma, sigma + n, [](double s) { return s > 0; });
   const Core core{map.converged(), !(map.converged() && regular && shape.m == shape.n)};
 
   Tensor work({4 * n + 1, n}, f64);
-  double* const a = work.write<double>();
+  auto* const a = work.write<double>();
   double* const b = a + n * n;
   double* const c = b + n * n;
   double* const g = c + n * n;
   double* const h = g + n * n;
   Tensor narrow({n, n}, dtype_of<C>());
-  C* const k = narrow.write<C>();
+  auto* const k = narrow.write<C>();
 
   polar_quotients(map, n, sigma, h);
   polar_coefficients(map, n, sigma, g);
@@ -112,7 +113,7 @@ void polar_derivative(const PolarMap& map, PolarShape shape, const T* left,
     return;
   }
   Tensor work({3, shape.size()}, f64);
-  double* const left64 = work.write<double>();
+  auto* const left64 = work.write<double>();
   double* const dq64 = left64 + shape.size();
   double* const dw64 = dq64 + shape.size();
   std::copy(left, left + shape.size(), left64);

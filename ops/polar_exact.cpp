@@ -1,6 +1,7 @@
+#include <isotape/ops/polar.hpp>
+
 #include <algorithm>
 #include <cmath>
-#include <isotape/ops/polar.hpp>
 #include <limits>
 
 namespace isotape {
@@ -37,8 +38,8 @@ void spectrum_of_svd(PolarShape shape, const T* w, double* vectors, double* sigm
   const std::int64_t n = shape.small();
   Tensor copy({shape.m, shape.n}, f64);
   Tensor other({shape.large(), n}, f64);
-  double* const a = copy.write<double>();
-  double* const u = other.write<double>();
+  auto* const a = copy.write<double>();
+  auto* const u = other.write<double>();
   std::copy(w, w + shape.size(), a);
   if (!shape.wide()) {
     blas::svd(shape.m, shape.n, a, sigma, u, vectors);
@@ -56,8 +57,8 @@ template <class T>
 Spectrum polar_spectrum(PolarShape shape, const T* w) {
   const std::int64_t n = shape.small();
   Spectrum spectrum{Tensor({n, n}, f64), Tensor({n}, f64)};
-  double* const vectors = spectrum.vectors.write<double>();
-  double* const sigma = spectrum.sigma.write<double>();
+  auto* const vectors = spectrum.vectors.write<double>();
+  auto* const sigma = spectrum.sigma.write<double>();
   if (std::is_same_v<T, double> || !spectrum_of_gram(shape, w, vectors, sigma)) {
     spectrum_of_svd(shape, w, vectors, sigma);
   }
@@ -66,7 +67,7 @@ Spectrum polar_spectrum(PolarShape shape, const T* w) {
 
 void polar_drop_null_space(Spectrum& spectrum) {
   const double zero = 1e-7 * max_abs(spectrum.sigma);
-  double* const sigma = spectrum.sigma.write<double>();
+  auto* const sigma = spectrum.sigma.write<double>();
   std::replace_if(
       sigma, sigma + spectrum.sigma.size(), [zero](double s) { return s <= zero; }, 0.0);
 }
@@ -74,7 +75,7 @@ void polar_drop_null_space(Spectrum& spectrum) {
 template <class T>
 double row_column_norm(PolarShape shape, const T* w) {
   Tensor columns = Tensor::zeros({shape.n}, f64);
-  double* const column = columns.write<double>();
+  auto* const column = columns.write<double>();
   double row_max = 0;
   for (std::int64_t i = 0; i < shape.m; ++i) {
     double row = 0;
@@ -101,9 +102,9 @@ template <class T>
 void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectrum& spectrum,
                  T* q) {
   const std::int64_t n = shape.small();
-  const double* const vectors = spectrum.vectors.data<double>();
+  const auto* vectors = spectrum.vectors.data<double>();
   Tensor work({2 * n + 1, n}, f64);
-  double* const scaled = work.write<double>();
+  auto* const scaled = work.write<double>();
   double* const r = scaled + n * n;
   double* const h = r + n * n;
   polar_quotients(map, n, spectrum.sigma.data<double>(), h);
@@ -116,7 +117,7 @@ void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectr
     shape.apply(w64.data<double>(), r, 0.0, q);
   } else {
     Tensor q64({shape.m, shape.n}, f64);
-    double* const exact = q64.write<double>();
+    auto* const exact = q64.write<double>();
     shape.apply(w64.data<double>(), r, 0.0, exact);
     std::transform(exact, exact + shape.size(), q, [](double x) { return static_cast<T>(x); });
   }
@@ -126,7 +127,7 @@ template <class T>
 double polar_defect(PolarShape shape, const T* q) {
   const std::int64_t n = shape.small();
   Tensor gram({n, n}, dtype_of<T>());
-  T* const g = gram.write<T>();
+  auto* const g = gram.write<T>();
   shape.gram(q, g);
   T largest = 0;
   for (std::int64_t i = 0; i < n; ++i) {
@@ -139,14 +140,17 @@ double polar_defect(PolarShape shape, const T* q) {
   return static_cast<double>(largest);
 }
 
-#define ISOTAPE_INSTANTIATE(T)                                                              \
-  template Spectrum polar_spectrum<T>(PolarShape, const T*);                                \
-  template double row_column_norm<T>(PolarShape, const T*);                                 \
-  template double polar_prescale<T>(PolarShape, const T*, const Spectrum&);                 \
-  template void polar_exact<T>(const PolarMap&, PolarShape, const T*, const Spectrum&, T*); \
-  template double polar_defect<T>(PolarShape, const T*);
-ISOTAPE_INSTANTIATE(float)
-ISOTAPE_INSTANTIATE(double)
-#undef ISOTAPE_INSTANTIATE
+template Spectrum polar_spectrum<float>(PolarShape, const float*);
+template double row_column_norm<float>(PolarShape, const float*);
+template double polar_prescale<float>(PolarShape, const float*, const Spectrum&);
+template void polar_exact<float>(const PolarMap&, PolarShape, const float*, const Spectrum&,
+                                 float*);
+template double polar_defect<float>(PolarShape, const float*);
+template Spectrum polar_spectrum<double>(PolarShape, const double*);
+template double row_column_norm<double>(PolarShape, const double*);
+template double polar_prescale<double>(PolarShape, const double*, const Spectrum&);
+template void polar_exact<double>(const PolarMap&, PolarShape, const double*, const Spectrum&,
+                                  double*);
+template double polar_defect<double>(PolarShape, const double*);
 
 }  // namespace isotape

@@ -1,6 +1,7 @@
+#include <isotape/ops/polar.hpp>
+
 #include <algorithm>
 #include <cmath>
-#include <isotape/ops/polar.hpp>
 #include <utility>
 
 namespace isotape {

@@ -1,7 +1,9 @@
+#include <isotape/ops/polar_map.hpp>
+
 #include <algorithm>
+
 #include <isotape/core/tensor.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/polar_map.hpp>
 
 namespace isotape {
 namespace {

@@ -1,8 +1,12 @@
+#include <isotape/ops/spectral.hpp>
+
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
-#include <isotape/ops/spectral.hpp>
 
 namespace isotape {
 namespace {
@@ -16,9 +20,14 @@ constexpr int restarts = 10;
 double length(const Tensor& x) {
   const double largest = max_abs(x);
   if (largest == 0) return 0;
-  double sum = 0;
-  for (std::int64_t i = 0; i < x.size(); ++i) sum += (x.at(i) / largest) * (x.at(i) / largest);
-  return largest * std::sqrt(sum);
+  return dispatch_float(x.dtype(), "spectral_norm", [&]<class T>() {
+    const double sum = std::transform_reduce(
+        x.data<T>(), x.data<T>() + x.size(), 0.0, std::plus<>(), [largest](T entry) {
+          const double ratio = static_cast<double>(entry) / largest;
+          return ratio * ratio;
+        });
+    return largest * std::sqrt(sum);
+  });
 }
 
 // y = factor x.
@@ -42,7 +51,7 @@ Tensor product(bool trans, const Tensor& w, const Tensor& x) {
   return y;
 }
 
-// x / |x| twice, in place of x / tiny, whose reciprocal may overflow; zero stays zero.
+// x / |x|; zero stays zero. In two steps, as 1 / |x| may overflow.
 Tensor unit(const Tensor& x) {
   const double largest = max_abs(x);
   if (largest == 0) return x;
@@ -57,7 +66,7 @@ void check(const Tensor& w, int iterations) {
   require<NumericError>(all_finite(w), "spectral_norm: expected finite entries of w");
 }
 
-SpectralEstimate iterate(const Tensor& w, int iterations, Tensor v) {
+SpectralEstimate iterate(const Tensor& w, int iterations, const Tensor& v) {
   SpectralEstimate estimate{0, {}, unit(v), iterations};
   for (int i = 0; i <= iterations; ++i) {
     const Tensor image = product(false, w, estimate.v);
@@ -78,7 +87,7 @@ SpectralEstimate spectral_norm(const Tensor& w, int iterations, Rng& rng) {
   for (int i = 0; i < restarts && length(product(false, w, v)) < least; ++i) {
     v = random_normal(rng, {w.dim(1)}, 1, w.dtype());
   }
-  return iterate(w, iterations, std::move(v));
+  return iterate(w, iterations, v);
 }
 
 SpectralEstimate spectral_norm(const Tensor& w, int iterations, const SpectralEstimate& start) {
@@ -116,7 +125,7 @@ Var spectral_normalize(const Var& w_var, const Tensor& u, const Tensor& v) {
     Tensor grad = times(dy, inverse);
     const double along = dot(dy, y) * inverse;
     dispatch_float(dy.dtype(), "spectral_normalize", [&]<class T>() {
-      T* const g = grad.write<T>();
+      auto* const g = grad.write<T>();
       const std::int64_t n = v.size();
       for (std::int64_t i = 0; i < u.size(); ++i) {
         const T factor = static_cast<T>(along * static_cast<double>(u.data<T>()[i]));

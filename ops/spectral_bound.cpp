@@ -1,10 +1,12 @@
+#include <isotape/ops/spectral_bound.hpp>
+
 #include <algorithm>
 #include <cmath>
-#include <isotape/core/blas.hpp>
-#include <isotape/core/error.hpp>
-#include <isotape/ops/spectral_bound.hpp>
 #include <limits>
 #include <vector>
+
+#include <isotape/core/blas.hpp>
+#include <isotape/core/error.hpp>
 
 // Note [Rounding in bounds]
 //
@@ -136,7 +138,7 @@ double symmetric_norm(std::int64_t n, double* x, int t) {
   if (square == 0) return 0;
   if (t > 0) {
     Tensor product({n, n}, DType::f64);
-    double* const y = product.write<double>();
+    auto* const y = product.write<double>();
     blas::syrk(false, n, n, 1.0, x, n, 0.0, y, n);
     const double rounding = up(gamma(n) * absolute_norm_squared(n, n, x));
     square = std::min(square, up(symmetric_norm(n, y, t - 1) + rounding));
@@ -191,7 +193,7 @@ double isometry_defect_bound(const Tensor& w) {
   if (s.is_special()) return s.special == 0 ? 1 : s.special;
   const std::int64_t k = s.small();
   Tensor residual = gram(s);
-  double* const d = residual.write<double>();
+  auto* const d = residual.write<double>();
   for (std::int64_t i = 0; i < k; ++i) d[i * k + i] -= 1;
   const double norm = up(up(symmetric_norm(k, d, squarings)) + gram_rounding(s));
   return std::isfinite(norm) ? up(norm + 0x1p-900) : infinity;

@@ -1,9 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include <isotape/core/memory.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/bjorck.hpp>
-#include <limits>
 
 #include "spectrum.hpp"
 

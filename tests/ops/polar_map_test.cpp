@@ -1,8 +1,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <isotape/ops/polar_map.hpp>
 #include <vector>
+
+#include <isotape/ops/polar_map.hpp>
 
 using namespace isotape;
 

@@ -1,10 +1,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
+
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/ops/bjorck.hpp>
 #include <isotape/ops/spectral_bound.hpp>
-#include <limits>
 
 #include "spectrum.hpp"
 

@@ -1,8 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/ops/spectral.hpp>
-#include <limits>
 
 #include "spectrum.hpp"
 

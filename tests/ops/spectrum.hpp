@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/random.hpp>
-#include <vector>
 
 /// A random f64 matrix [m, n] with the given min(m, n) singular values.
 inline isotape::Tensor with_spectrum(isotape::Rng& rng, std::int64_t m, std::int64_t n,
