@@ -36,7 +36,7 @@ struct ReportData {
   };
   struct Gradient {
     std::string layer;
-    double norm = 0;  ///< of the loss's gradient at the layer's input, mean over the images
+    double norm = 0;  ///< of the loss's gradient at the layer's input, relative to the logits'
   };
 
   std::string model;

@@ -175,12 +175,12 @@ std::string gradients(const ReportData& data) {
     rows.push_back({escaped(layer), html::number(norm)});
   }
   return "<section>\n<h2>Gradient norm by depth</h2>\n" +
-         plot(
-             "gradients", "Norm of the gradient", "at the input of each layer",
-             "l2 norm of the gradient of the loss at each layer's input, mean over a batch of test "
-             "images; measured. Read it from right to left: backpropagation starts at the "
-             "logits. A flat line is gradient-norm preservation, a fall to the left is "
-             "attenuation.") +
+         plot("gradients", "Norm of the gradient", "at the input of each layer",
+              "l2 norm of the gradient of the loss at each layer's input, root mean square over a "
+              "batch of test images, relative to that at the logits; measured. Read it from right "
+              "to left: backpropagation starts at the "
+              "logits. A flat line is gradient-norm preservation, a fall to the left is "
+              "attenuation.") +
          details("Gradient norms as a table", html::table("Measured, from the input to the logits.",
                                                           {"layer", "gradient norm"}, rows, 1)) +
          "</section>\n";
