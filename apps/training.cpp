@@ -1,5 +1,6 @@
 #include <isotape/apps/training.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 

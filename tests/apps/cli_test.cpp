@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <algorithm>
 #include <support/scratch_folder.hpp>
 
 #include <isotape/apps/cli.hpp>

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <algorithm>
 
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/ops/bjorck.hpp>

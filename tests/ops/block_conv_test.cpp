@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <algorithm>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/gradcheck.hpp>
