@@ -1,8 +1,8 @@
 // One battery of tests for every type of layer: after 25 training steps its Jacobian is compared
 // with bound and claims, its gradient with finite differences, its plain copy with itself.
 
-#include <cmath>
 #include <doctest/doctest.h>
+#include <cmath>
 #include <functional>
 #include <memory>
 
