@@ -97,6 +97,7 @@ Bound BcopConv2d::lipschitz_bound() const {
 }
 
 NormPreservation BcopConv2d::gnp() const {
+  if (!weight_.is_orthogonal()) return NormPreservation::none;
   if (unshuffled_ == c_out_) return NormPreservation::both;
   return c_out_ < unshuffled_ ? NormPreservation::backward : NormPreservation::forward;
 }
@@ -108,6 +109,7 @@ Spectrum BcopConv2d::spectrum(const Shape& input) const {
 }
 
 Residual BcopConv2d::residual() const {
+  if (!weight_.is_orthogonal()) return {0, "no orthogonality claimed"};
   const Enclosure sigma = kernel_enclosure(folded_kernel());
   return {std::max(sigma.upper - 1, 1 - sigma.lower), "largest |sigma - 1| of the enclosure"};
 }

@@ -16,7 +16,8 @@ struct SpectralNorm {
   int iterations = 1;  ///< per training step, >= 1
 };
 
-/// The polar factor of the raw matrix, by Bjorck's iteration or its limit [Anil 2019].
+/// The polar factor of the raw matrix, by Bjorck's iteration or its limit [Anil 2019]. With a fixed
+/// number of iterations singular values are at most 1 (order 1), but orthogonality is not claimed.
 struct Bjorck {
   BjorckOptions options = {};
   /// Singular values of the initial raw matrix; 0 means 1/sqrt(fan-in). The polar factor does not

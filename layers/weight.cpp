@@ -86,6 +86,7 @@ Var Weight::constrain(const Var& matrix) {
         spectral_norm(matrix.value(), spectral->iterations, SpectralEstimate{.u = u_, .v = v_});
     u_ = estimate.u;
     v_ = estimate.v;
+    ++power_iterations_;
     return spectral_normalize(matrix, u_, v_);
   }
   return matrix;
@@ -113,8 +114,12 @@ Tensor Weight::folded_f64() const {
   const Paused paused;
   const Shape& shape = raw.value().shape();
   const Tensor wide = raw.value().to(DType::f64).reshaped(matrix_shape(shape));
-  if (std::holds_alternative<Bjorck>(parametrization_)) {
-    return bjorck(wide, {.path = BjorckPath::exact}).value().reshaped(shape);
+  if (const auto* polar = std::get_if<Bjorck>(&parametrization_)) {
+    // The map that was trained: a fixed number of steps stays what it is.
+    BjorckOptions options = polar->options;
+    options.path = BjorckPath::exact;
+    options.tolerance = 0;
+    return bjorck(wide, options).value().reshaped(shape);
   }
   if (std::holds_alternative<Cayley>(parametrization_)) {
     return cayley(wide).value().reshaped(shape);
@@ -128,12 +133,18 @@ Tensor Weight::folded_f64() const {
 
 Tensor Weight::folded() const {
   if (std::holds_alternative<Unconstrained>(parametrization_)) return raw.value();
-  return folded_.get(raw.version(), [this] { return folded_f64().to(raw.value().dtype()); });
+  // Both counts only grow, so their sum changes with either.
+  const std::uint64_t version = raw.version() + power_iterations_;
+  return folded_.get(version, [this] { return folded_f64().to(raw.value().dtype()); });
+}
+
+bool Weight::is_polar() const {
+  const auto* bjorck = std::get_if<Bjorck>(&parametrization_);
+  return bjorck != nullptr && bjorck->options.iterations == 0;
 }
 
 bool Weight::is_orthogonal() const {
-  return std::holds_alternative<Bjorck>(parametrization_) ||
-         std::holds_alternative<Cayley>(parametrization_);
+  return is_polar() || std::holds_alternative<Cayley>(parametrization_);
 }
 
 Residual Weight::residual() const {
@@ -166,9 +177,10 @@ std::optional<std::string> Weight::complete_null_space(const std::string& name) 
 }
 
 void Weight::retract() {
-  require<ValueError>(is_polar(),
-                      "retract: expected a weight that is a polar factor (bjorck), got ",
-                      isotape::name(parametrization_));
+  require<ValueError>(
+      is_polar(), "retract: expected a weight that is a polar factor (bjorck), got ",
+      isotape::name(parametrization_),
+      std::holds_alternative<Bjorck>(parametrization_) ? " with a fixed number of iterations" : "");
   raw.write() = scale(folded_f64(), raw_gain_).value().to(raw.value().dtype());
   raw.manifold = Stiefel{raw_gain_};
 }

@@ -47,7 +47,8 @@ class Weight {
   Tensor folded() const;
   /// The same in f64, not rounded and not cached.
   Tensor folded_f64() const;
-  /// Whether the singular values of the weight are all 1.
+  /// Whether the singular values of the weight are all 1: a polar factor (bjorck without a fixed
+  /// number of iterations) or a Cayley transform.
   bool is_orthogonal() const;
   /// max |W^T W - I| (smaller side) of the folded weight, for an orthogonal parametrization.
   Residual residual() const;
@@ -69,12 +70,13 @@ class Weight {
   void remember(Var weight);
 
  private:
-  bool is_polar() const { return std::holds_alternative<Bjorck>(parametrization_); }
+  bool is_polar() const;
   Var constrain(const Var& matrix);
   Parametrization parametrization_;
   double raw_gain_ = 1;
   Tensor u_;  // of the power iteration
   Tensor v_;
+  std::uint64_t power_iterations_ = 0;  // how often u and v have moved
   VersionCache folded_;
 };
 

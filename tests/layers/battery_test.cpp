@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
@@ -26,11 +27,11 @@ TEST_SUITE_BEGIN("layers/battery");
 namespace {
 
 struct Case {
-  const char* name;
+  std::string name;
   std::function<std::unique_ptr<Module>(Rng&)> make;
   Shape input;       // of one sample
   bool is_affine;    // else an activation
-  bool has_bound_1;  // in exact arithmetic
+  bool has_bound_1;  // claimed, up to rounding
 };
 
 template <class Layer, class... Arguments>
@@ -64,7 +65,7 @@ const std::vector<Case>& cases() {
       {"linear bjorck square", linear(6, 6, Bjorck{}), {6}, true, true},
       {"linear bjorck reducing", linear(8, 3, Bjorck{}), {8}, true, true},
       {"linear bjorck expanding", linear(3, 8, Bjorck{}), {3}, true, true},
-      {"linear bjorck 3 steps", linear(6, 4, Bjorck{{.iterations = 3}}), {6}, true, true},
+      {"linear bjorck 3 steps", linear(6, 4, Bjorck{{.iterations = 3}}), {6}, true, false},
       {"linear cayley square", linear(6, 6, Cayley{}), {6}, true, true},
       {"linear cayley reducing", linear(7, 3, Cayley{}), {7}, true, true},
       {"linear cayley expanding", linear(3, 7, Cayley{}), {3}, true, true},
@@ -220,13 +221,15 @@ TEST_CASE("every layer: the training-time weights are those of the folded ones t
     const auto module = c.make(rng);
     train(*module, c.input, rng);
     const Tensor x = random_normal(rng, batched(3, c.input));
-    const Tensor folded = module->forward(x).value();
-    Tape tape;
-    module->prepare();
-    const Tensor trained = module->forward(x).value();
-    const bool approximate = std::string(c.name).find("3 steps") != std::string::npos ||
-                             std::string(c.name).find("spectral") != std::string::npos;
-    CHECK(max_abs_diff(folded, trained) <= (approximate ? 0.2 : 2e-5));
+    // Folded before, too: what a power iteration then moves must not leave a stale weight behind.
+    module->forward(x);
+    Tensor trained;
+    {
+      Tape tape;
+      module->prepare();
+      trained = module->forward(x).value();
+    }
+    CHECK(max_abs_diff(module->forward(x).value(), trained) <= 2e-5);
   }
 }
 
@@ -247,10 +250,8 @@ TEST_CASE("every layer: its plain copy has equal outputs and no constraint") {
 TEST_CASE("every layer: the gradient of inputs and parameters matches finite differences") {
   for (const Case& c : cases()) {
     CAPTURE(c.name);
-    if (std::string(c.name).find("3 steps") != std::string::npos)
-      continue;  // a scaled map: ops/bjorck
-    if (std::string(c.name).find("spectral") != std::string::npos)
-      continue;  // vectors are constants
+    if (c.name.find("3 steps") != std::string::npos) continue;   // a scaled map: ops/bjorck
+    if (c.name.find("spectral") != std::string::npos) continue;  // vectors are constants
     Rng rng(8);
     const auto module = c.make(rng);
     Tensors at{random_normal(rng, batched(2, c.input), 1, DType::f64)};
@@ -273,7 +274,7 @@ TEST_CASE("every layer: the gradient of inputs and parameters matches finite dif
       return module->forward(in[0]);
     };
     // The polar factor of a 1 x 1 matrix is its sign: no gradient.
-    const bool may_vanish = std::string(c.name) == "bcop one channel";
+    const bool may_vanish = c.name == "bcop one channel";
     CHECK(gradcheck(c.name, f, at, {.step = 1e-4, .points = 6, .may_vanish = may_vanish}));
   }
 }

@@ -103,6 +103,23 @@ TEST_CASE("weight: the zero matrix and NaN are refused in training, naming the l
   }
 }
 
+TEST_CASE(
+    "weight: a fixed number of steps is folded as it was trained, and claims no orthogonality") {
+  Rng rng(7);
+  Weight weight({6, 4}, Bjorck{{.iterations = 2}}, rng);
+  weight.raw.write() = random_normal(rng, {6, 4});
+  CHECK_FALSE(weight.is_orthogonal());
+  CHECK(singular_values(weight.folded()).back() < 0.99);
+  const Tensor folded = weight.folded();
+  Tape tape;
+  CHECK(max_abs_diff(weight.var().value(), folded) <= 1e-6);
+  CHECK_THROWS_WITH_AS(
+      weight.retract(),
+      "retract: expected a weight that is a polar factor (bjorck), got bjorck with "
+      "a fixed number of iterations",
+      ValueError);
+}
+
 TEST_CASE("weight: retracted, raw is on the manifold and is the weight up to its scale") {
   Rng rng(6);
   Weight weight({5, 9}, Bjorck{}, rng);
