@@ -5,6 +5,7 @@
 #include <iostream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
 
 #include <isotape/apps/commands.hpp>
@@ -12,6 +13,7 @@
 #include <isotape/apps/errors.hpp>
 #include <isotape/apps/interrupt.hpp>
 #include <isotape/apps/metrics.hpp>
+#include <isotape/apps/model_file.hpp>
 #include <isotape/apps/progress.hpp>
 #include <isotape/apps/resolve.hpp>
 #include <isotape/apps/run_directory.hpp>
@@ -105,13 +107,19 @@ class Run {
         return false;
       }
     }
-    if (config_.select_on == "holdout") training_.restore_best();
-    last_test_ = evaluate(training_.model(), training_.data().test, values(config_.eps));
-    save_model(files_.model(), training_.model());
+    if (config_.select_on == "holdout") {
+      training_.restore_best();
+      save_model(files_.model(), training_.model());
+      last_test_.reset();
+    }
     return true;
   }
 
-  const Evaluation& result() const { return last_test_; }
+  // Of the last weights; made here unless the last epoch has just done it.
+  Evaluation result() {
+    if (last_test_) return *last_test_;
+    return evaluate(training_.model(), training_.data().test, values(config_.eps));
+  }
 
  private:
   void step() {
@@ -147,6 +155,7 @@ class Run {
     save(files_, training_);
     progress_.line(fmt::format("epoch {}/{}  loss {:.4f}  {}", epoch, config_.epochs, metrics.loss,
                                summary_line(metrics.test, config_.eps)));
+    last_test_ = std::move(metrics.test);
   }
 
   RunConfig config_;
@@ -156,7 +165,7 @@ class Run {
   Progress progress_;
   MetricsLog log_;
   Stopwatch watch_;
-  Evaluation last_test_;
+  std::optional<Evaluation> last_test_;
 };
 
 void print_result(const TrainOptions& options, const RunConfig& config, const RunFiles& files,
@@ -184,7 +193,7 @@ int run_train(const TrainOptions& options) {
   // All files are opened and checked, and everything is built, before anything is written.
   Dataset data = load_run_data(config, std::nullopt, std::nullopt);
   const ModelSpec spec =
-      config.layers.empty() ? named_model(config.model) : ModelSpec{config.model, config.layers};
+      config.layers.empty() ? find_model(config.model) : ModelSpec{config.model, config.layers};
   Training training(config, spec, std::move(data));
   const RunFiles files = resumes ? open_run(options.resume) : create_run(options.out, config);
   if (resumes) training.load_state(files.state());
@@ -198,9 +207,10 @@ int run_train(const TrainOptions& options) {
               << files.folder.string() << '\n';
     return exit_ok;
   }
-  write_run_report(files, config, training.data(), run.result(),
+  const Evaluation test = run.result();
+  write_run_report(files, config, training.data(), test,
                    audit_run(config, training.model(), training.data()));
-  print_result(options, config, files, run.result());
+  print_result(options, config, files, test);
   return exit_ok;
 }
 
