@@ -25,6 +25,7 @@ constexpr double worth_a_thread = 5e5;
 struct Matrix {
   PolarMap map;
   Spectrum spectrum;
+  PolarFactors factors;  // of a nearly square polar factor by the exact path
   BjorckReport report;
 };
 
@@ -161,12 +162,21 @@ class Forward {
             options_.prescale ? *options_.prescale : polar_prescale(shape, w, matrix.spectrum);
       }
       matrix.report.iterations = options_.iterations;
-      polar_exact(matrix.map, shape, w, matrix.spectrum, q);
+      compute_exact(shape, w, q, matrix);
     }
     if (measure_) {
       matrix.report.defect = polar_defect(shape, q);
       matrix.report.converged = matrix.report.defect <= options_.tolerance;
     }
+  }
+
+  void compute_exact(PolarShape shape, const T* w, T* q, Matrix& matrix) {
+    if (!matrix.map.converged() || !shape.factored()) {
+      polar_exact(matrix.map, shape, w, matrix.spectrum, q);
+      return;
+    }
+    PolarFactors factors = polar_factored(shape, w, matrix.spectrum, q);
+    if (keep_) matrix.factors = std::move(factors);
   }
 
   bool compute_fast(PolarShape shape, const T* w, T* q, Matrix& matrix) {
@@ -226,6 +236,11 @@ Tensors derivative(const std::vector<Item>& items, const Tensors& dqs) {
         const Item& item = items[job.item];
         const Matrix& matrix = item.matrices[job.index];
         const std::int64_t at = job.index * item.shape.size();
+        if (matrix.factors.left) {
+          polar_factored_derivative(item.shape, matrix.factors, matrix.spectrum.sigma,
+                                    dqs[job.item].data<T>() + at, places[job.item] + at);
+          return;
+        }
         polar_derivative(matrix.map, item.shape, item.left.data<T>() + at, matrix.spectrum,
                          dqs[job.item].data<T>() + at, places[job.item] + at);
       });

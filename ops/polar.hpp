@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -22,6 +23,9 @@ struct PolarShape {
   std::int64_t small() const { return wide() ? m : n; }
   std::int64_t large() const { return wide() ? n : m; }
   std::int64_t size() const { return m * n; }
+  /// Whether the exact path keeps both singular bases (5 large products in all) or only that of the
+  /// small side (4 to 5 large ones and 6 small ones).
+  bool factored() const { return 2 * large() < 5 * small(); }
 
   /// g = a'^T a', symmetric [small, small].
   template <class T>
@@ -42,7 +46,35 @@ struct PolarShape {
       blas::gemm<T>(false, false, m, n, n, T{1}, a, n, r, n, beta, y, n);
     }
   }
+  /// y = v a'^T, [small, large], for the rows v [small, small] of a basis; and back, a'^T = v^T y.
+  template <class T>
+  void to_basis(const T* v, const T* a, T* y) const {
+    blas::gemm<T>(false, !wide(), small(), large(), small(), T{1}, v, small(), a, n, T{0}, y,
+                  large());
+  }
+  template <class T>
+  void from_basis(const T* v, const T* y, T* a) const {
+    if (wide()) {
+      blas::gemm<T>(true, false, m, n, m, T{1}, v, m, y, n, T{0}, a, n);
+    } else {
+      blas::gemm<T>(true, false, m, n, n, T{1}, y, m, v, n, T{0}, a, n);
+    }
+  }
 };
+
+/// Calls f(i, j) for all j <= i < n, tile by tile, so that the entries (i, j) and (j, i) of a
+/// matrix stay in a core's first cache.
+template <class F>
+void for_pairs(std::int64_t n, F&& f) {
+  constexpr std::int64_t tile = 32;
+  for (std::int64_t i0 = 0; i0 < n; i0 += tile) {
+    for (std::int64_t j0 = 0; j0 <= i0; j0 += tile) {
+      for (std::int64_t i = i0; i < std::min(n, i0 + tile); ++i) {
+        for (std::int64_t j = j0; j < std::min(i + 1, j0 + tile); ++j) f(i, j);
+      }
+    }
+  }
+}
 
 /// Singular values of w and its singular vectors on the small side, in f64: row i of vectors
 /// [small, small] belongs to sigma[i] [small]. In no order.
@@ -56,6 +88,12 @@ struct Spectrum {
 template <class T>
 Spectrum polar_spectrum(PolarShape shape, const T* w);
 
+/// Whether the last product of the exact path, w p^-1 or u v^T, may run in f32: for f32 matrices of
+/// order 64 and more, where its error is a small multiple of the rounding error u = 6e-8 of f32 and
+/// of the conditions of its factors, here at most 10.
+template <class T>
+bool narrow_product(const Tensor& sigma, double condition);
+
 /// Singular values below 1e-7 times the largest count as zero in the polar factor: sets them so.
 void polar_drop_null_space(Spectrum& spectrum);
 
@@ -67,9 +105,26 @@ double polar_prescale(PolarShape shape, const T* w, const Spectrum& spectrum);
 template <class T>
 double row_column_norm(PolarShape shape, const T* w);
 
-/// q = w h(w^T w), computed in f64 from the spectrum, and rounded once.
+/// q = w h(w^T w) from the spectrum, in f64 and rounded once; but see narrow_product().
 template <class T>
 void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectrum& spectrum, T* q);
+
+/// The singular vectors of w, of its type, rounded from f64: those of the large side are rows of
+/// `left` [small, large], those of the small side rows of `right` [small, small]; zero on the left
+/// where sigma is.
+struct PolarFactors {
+  Tensor left;
+  Tensor right;
+};
+
+/// The polar factor q' = left^T right, from the spectrum; for shapes that are factored().
+template <class T>
+PolarFactors polar_factored(PolarShape shape, const T* w, const Spectrum& spectrum, T* q);
+
+/// dw = the derivative of w -> q, q the polar factor, applied to dq, from the factors.
+template <class T>
+void polar_factored_derivative(PolarShape shape, const PolarFactors& factors, const Tensor& sigma,
+                               const T* dq, T* dw);
 
 /// What the iteration in w's own precision did.
 struct FastOutcome {

@@ -9,15 +9,15 @@ namespace {
 constexpr DType f64 = DType::f64;
 
 // x = v^T k v, or its inverse x = v k v^T; rows of `vectors` are the columns of v.
-void to_eigenbasis(std::int64_t n, const double* vectors, const double* k, double* work,
-                   double* x) {
-  blas::gemm(false, false, n, n, n, 1.0, vectors, n, k, n, 0.0, work, n);
-  blas::gemm(false, true, n, n, n, 1.0, work, n, vectors, n, 0.0, x, n);
+template <class C>
+void to_eigenbasis(std::int64_t n, const C* vectors, const C* k, C* work, C* x) {
+  blas::gemm(false, false, n, n, n, C{1}, vectors, n, k, n, C{0}, work, n);
+  blas::gemm(false, true, n, n, n, C{1}, work, n, vectors, n, C{0}, x, n);
 }
-void from_eigenbasis(std::int64_t n, const double* vectors, const double* x, double* work,
-                     double* k) {
-  blas::gemm(true, false, n, n, n, 1.0, vectors, n, x, n, 0.0, work, n);
-  blas::gemm(false, false, n, n, n, 1.0, work, n, vectors, n, 0.0, k, n);
+template <class C>
+void from_eigenbasis(std::int64_t n, const C* vectors, const C* x, C* work, C* k) {
+  blas::gemm(true, false, n, n, n, C{1}, vectors, n, x, n, C{0}, work, n);
+  blas::gemm(false, false, n, n, n, C{1}, work, n, vectors, n, C{0}, k, n);
 }
 
 // Note [Derivative of the polar map]
@@ -49,58 +49,55 @@ struct Core {
   bool complement;  // whether the terms with h take part
 
   // x in place of c.
-  void combine(std::int64_t n, const double* g, const double* h, double* c) const {
+  template <class C>
+  void combine(std::int64_t n, const double* g, const double* h, C* c) const {
     const double sign = converged ? -1 : 1;
     const auto x = [&](std::int64_t i, std::int64_t j, double cij, double cji) {
-      return g[i * n + j] * (cij + sign * cji) - (converged && complement ? cij * h[j] : 0);
+      return static_cast<C>(g[i * n + j] * (cij + sign * cji) -
+                            (converged && complement ? cij * h[j] : 0));
     };
-    for (std::int64_t i = 0; i < n; ++i) {
-      for (std::int64_t j = 0; j <= i; ++j) {
-        const double cij = c[i * n + j];
-        const double cji = c[j * n + i];
-        c[i * n + j] = x(i, j, cij, cji);
-        c[j * n + i] = x(j, i, cji, cij);
-      }
-    }
+    for_pairs(n, [&](std::int64_t i, std::int64_t j) {
+      const C cij = c[i * n + j];
+      const C cji = c[j * n + i];
+      c[i * n + j] = x(i, j, cij, cji);
+      c[j * n + i] = x(j, i, cji, cij);
+    });
   }
 };
 
-// The two products over the long side run in C: f32 is enough for an f32 gradient of the polar
-// factor; the fixed-step form has terms that cancel, and is computed in f64.
+// In C: f32 is enough for an f32 gradient of the polar factor; the fixed-step form has terms that
+// cancel, and is computed in f64.
 template <class C>
 void derivative(const PolarMap& map, PolarShape shape, const C* left, const Spectrum& spectrum,
                 const C* dq, C* dw) {
   const std::int64_t n = shape.small();
-  const auto* vectors = spectrum.vectors.data<double>();
+  const Tensor vectors_tensor = spectrum.vectors.to(dtype_of<C>());
+  const C* const vectors = vectors_tensor.data<C>();
   const auto* sigma = spectrum.sigma.data<double>();
   const bool regular = std::all_of(sigma, sigma + n, [](double s) { return s > 0; });
   const Core core{map.converged(), !(map.converged() && regular && shape.m == shape.n)};
 
-  Tensor work({4 * n + 1, n}, f64);
-  auto* const a = work.write<double>();
-  double* const b = a + n * n;
-  double* const c = b + n * n;
-  double* const g = c + n * n;
+  Tensor scalars({n + 1, n}, f64);
+  auto* const g = scalars.write<double>();
   double* const h = g + n * n;
-  Tensor narrow({n, n}, dtype_of<C>());
-  auto* const k = narrow.write<C>();
+  Tensor work({3, n, n}, dtype_of<C>());
+  auto* const a = work.write<C>();
+  C* const b = a + n * n;
+  C* const c = b + n * n;
 
   polar_quotients(map, n, sigma, h);
   polar_coefficients(map, n, sigma, g);
-  shape.inner(left, dq, k);
-  std::copy(k, k + n * n, a);
+  shape.inner(left, dq, a);
   to_eigenbasis(n, vectors, a, b, c);
   core.combine(n, g, h, c);
   from_eigenbasis(n, vectors, c, b, a);
-  std::transform(a, a + n * n, k, [](double x) { return static_cast<C>(x); });
-  shape.apply(left, k, C{0}, dw);
+  shape.apply(left, a, C{0}, dw);
   if (!core.complement) return;
   for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < n; ++j) b[i * n + j] = h[i] * vectors[i * n + j];
+    for (std::int64_t j = 0; j < n; ++j) b[i * n + j] = static_cast<C>(h[i]) * vectors[i * n + j];
   }
-  blas::gemm(true, false, n, n, n, 1.0, vectors, n, b, n, 0.0, a, n);
-  std::transform(a, a + n * n, k, [](double x) { return static_cast<C>(x); });
-  shape.apply(dq, k, C{1}, dw);
+  blas::gemm(true, false, n, n, n, C{1}, vectors, n, b, n, C{0}, a, n);
+  shape.apply(dq, a, C{1}, dw);
 }
 
 }  // namespace

@@ -51,7 +51,20 @@ void spectrum_of_svd(PolarShape shape, const T* w, double* vectors, double* sigm
   }
 }
 
+double condition(const Tensor& sigma) {
+  const auto values = sigma.values<double>();
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  return *least > 0 ? *most / *least : std::numeric_limits<double>::infinity();
+}
+
 }  // namespace
+
+template <class T>
+bool narrow_product(const Tensor& sigma, double condition) {
+  constexpr std::int64_t order = 64;
+  constexpr double limit = 10;
+  return std::is_same_v<T, float> && sigma.size() >= order && condition <= limit;
+}
 
 template <class T>
 Spectrum polar_spectrum(PolarShape shape, const T* w) {
@@ -111,6 +124,13 @@ void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectr
   scale_rows(n, h, vectors, scaled);
   blas::gemm(true, false, n, n, n, 1.0, vectors, n, scaled, n, 0.0, r, n);  // v h v^T
 
+  if (map.converged() && narrow_product<T>(spectrum.sigma, condition(spectrum.sigma))) {
+    Tensor rounded({n, n}, dtype_of<T>());
+    auto* const narrow = rounded.write<T>();
+    std::transform(r, r + n * n, narrow, [](double x) { return static_cast<T>(x); });
+    shape.apply(w, narrow, T{0}, q);
+    return;
+  }
   Tensor w64({shape.m, shape.n}, f64);
   std::copy(w, w + shape.size(), w64.write<double>());
   if constexpr (std::is_same_v<T, double>) {
@@ -140,12 +160,14 @@ double polar_defect(PolarShape shape, const T* q) {
   return static_cast<double>(largest);
 }
 
+template bool narrow_product<float>(const Tensor&, double);
 template Spectrum polar_spectrum<float>(PolarShape, const float*);
 template double row_column_norm<float>(PolarShape, const float*);
 template double polar_prescale<float>(PolarShape, const float*, const Spectrum&);
 template void polar_exact<float>(const PolarMap&, PolarShape, const float*, const Spectrum&,
                                  float*);
 template double polar_defect<float>(PolarShape, const float*);
+template bool narrow_product<double>(const Tensor&, double);
 template Spectrum polar_spectrum<double>(PolarShape, const double*);
 template double row_column_norm<double>(PolarShape, const double*);
 template double polar_prescale<double>(PolarShape, const double*, const Spectrum&);
