@@ -1,17 +1,19 @@
+#include <isotape/core/npy.hpp>
+
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
-#include <isotape/core/atomic_file.hpp>
-#include <isotape/core/error.hpp>
-#include <isotape/core/input_file.hpp>
-#include <isotape/core/npy.hpp>
 #include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <isotape/core/atomic_file.hpp>
+#include <isotape/core/error.hpp>
+#include <isotape/core/input_file.hpp>
 
 // Layout: magic, version (2 bytes), the header's length (2 bytes in version 1, 4 in version 2), the
 // header (a Python dictionary, padded with blanks), the elements.

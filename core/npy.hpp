@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+
 #include <isotape/core/tensor.hpp>
 
 namespace isotape {

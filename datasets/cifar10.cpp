@@ -1,9 +1,11 @@
-#include <algorithm>
-#include <isotape/core/error.hpp>
-#include <isotape/core/input_file.hpp>
 #include <isotape/datasets/cifar10.hpp>
+
+#include <algorithm>
 #include <string>
 #include <system_error>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/input_file.hpp>
 
 namespace isotape {
 namespace {

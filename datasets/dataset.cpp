@@ -1,6 +1,8 @@
-#include <algorithm>
-#include <isotape/core/error.hpp>
 #include <isotape/datasets/dataset.hpp>
+
+#include <algorithm>
+
+#include <isotape/core/error.hpp>
 
 namespace isotape {
 namespace {

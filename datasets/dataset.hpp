@@ -2,11 +2,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <isotape/core/random.hpp>
-#include <isotape/core/tensor.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <isotape/core/random.hpp>
+#include <isotape/core/tensor.hpp>
 
 namespace isotape {
 

@@ -1,11 +1,13 @@
+#include <isotape/datasets/glyphs.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/datasets/glyphs.hpp>
-#include <numbers>
 
 namespace isotape {
 namespace {

@@ -1,14 +1,15 @@
-#include <zlib.h>
+#include <isotape/datasets/idx.hpp>
 
+#include <zlib.h>
 #include <algorithm>
 #include <array>
 #include <iomanip>
-#include <isotape/core/error.hpp>
-#include <isotape/core/input_file.hpp>
-#include <isotape/datasets/idx.hpp>
 #include <limits>
 #include <memory>
 #include <span>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/input_file.hpp>
 
 namespace isotape {
 namespace {

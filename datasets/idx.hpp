@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+
 #include <isotape/datasets/dataset.hpp>
 
 namespace isotape {

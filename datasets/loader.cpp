@@ -1,13 +1,15 @@
+#include <isotape/datasets/loader.hpp>
+
 #include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <exception>
-#include <isotape/core/error.hpp>
-#include <isotape/datasets/loader.hpp>
 #include <limits>
 #include <mutex>
 #include <thread>
 #include <utility>
+
+#include <isotape/core/error.hpp>
 
 namespace isotape {
 namespace {

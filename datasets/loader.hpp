@@ -2,12 +2,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <isotape/core/random.hpp>
-#include <isotape/core/tensor.hpp>
-#include <isotape/datasets/dataset.hpp>
 #include <memory>
 #include <span>
 #include <vector>
+
+#include <isotape/core/random.hpp>
+#include <isotape/core/tensor.hpp>
+#include <isotape/datasets/dataset.hpp>
 
 namespace isotape {
 

@@ -1,13 +1,15 @@
+#include <isotape/datasets/registry.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <system_error>
+
 #include <isotape/core/error.hpp>
 #include <isotape/datasets/cifar10.hpp>
 #include <isotape/datasets/glyphs.hpp>
 #include <isotape/datasets/idx.hpp>
-#include <isotape/datasets/registry.hpp>
 #include <isotape/datasets/toys.hpp>
-#include <system_error>
 
 namespace isotape {
 namespace {

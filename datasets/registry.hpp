@@ -2,11 +2,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <isotape/core/shape.hpp>
-#include <isotape/datasets/dataset.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <isotape/core/shape.hpp>
+#include <isotape/datasets/dataset.hpp>
 
 namespace isotape {
 

@@ -1,9 +1,11 @@
-#include <cmath>
-#include <isotape/core/error.hpp>
-#include <isotape/core/random.hpp>
 #include <isotape/datasets/toys.hpp>
+
+#include <cmath>
 #include <numbers>
 #include <utility>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/random.hpp>
 
 namespace isotape {
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <isotape/datasets/dataset.hpp>
 
 namespace isotape {

@@ -1,15 +1,17 @@
+#include <isotape/ops/cayley.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
 #include <isotape/core/op.hpp>
 #include <isotape/core/tensor.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/cayley.hpp>
-#include <limits>
-#include <utility>
-#include <vector>
 
 namespace isotape {
 namespace {

@@ -1,9 +1,11 @@
+#include <isotape/ops/conv2d.hpp>
+
 #include <algorithm>
+#include <ostream>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/conv2d_kernel.hpp>
-#include <ostream>
 
 namespace isotape {
 namespace {

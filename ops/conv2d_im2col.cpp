@@ -1,4 +1,5 @@
 #include <algorithm>
+
 #include <isotape/core/blas.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d_kernel.hpp>

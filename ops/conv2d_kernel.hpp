@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+
 #include <isotape/core/tensor.hpp>
 
 namespace isotape {

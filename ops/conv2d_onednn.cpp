@@ -1,15 +1,15 @@
 #include <omp.h>
-
 #include <atomic>
 #include <dnnl.hpp>
-#include <isotape/core/error.hpp>
-#include <isotape/ops/conv2d.hpp>
-#include <isotape/ops/conv2d_kernel.hpp>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
+
+#include <isotape/core/error.hpp>
+#include <isotape/ops/conv2d.hpp>
+#include <isotape/ops/conv2d_kernel.hpp>
 
 // The seam to oneDNN, version 2.6 to 3.x. Activations are plain NHWC; the weights, plain OHWI
 // outside, have whatever format the primitive prefers and are reordered once per call.

@@ -1,10 +1,12 @@
+#include <isotape/ops/loss.hpp>
+
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/elementwise.hpp>
-#include <isotape/ops/loss.hpp>
-#include <numeric>
 
 namespace isotape {
 namespace {

@@ -1,9 +1,11 @@
+#include <isotape/ops/reduce.hpp>
+
 #include <algorithm>
 #include <cmath>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/broadcast.hpp>
-#include <isotape/ops/reduce.hpp>
 
 namespace isotape {
 namespace {

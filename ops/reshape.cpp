@@ -1,9 +1,11 @@
-#include <algorithm>
-#include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 #include <isotape/ops/reshape.hpp>
+
+#include <algorithm>
 #include <numeric>
 #include <sstream>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/threads.hpp>
 
 namespace isotape {
 namespace {

@@ -1,8 +1,9 @@
 #pragma once
 
 #include <initializer_list>
-#include <isotape/core/tape.hpp>
 #include <span>
+
+#include <isotape/core/tape.hpp>
 
 namespace isotape {
 

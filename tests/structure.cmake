@@ -5,6 +5,7 @@
 #   - a project header included otherwise than as <isotape/folder/file.hpp>;
 #   - a header of oneDNN or BLAS outside its one seam file, LAPACKE anywhere, and any third-party
 #     header in a header of the library;
+#   - headers of the project and others in one block of includes;
 #   - a header of core/ or ops/ without a test file that mirrors it;
 #   - a file of more than 400 lines, a byte that is not ASCII, a mark of unfinished work.
 cmake_minimum_required(VERSION 3.25)
@@ -82,6 +83,11 @@ function(check_source file)
     check_include(${file} "${line}")
   endforeach()
   file(READ ${ROOT}/${file} text)
+  string(REGEX REPLACE "#include (<isotape/|\")[^\n]*" "#ours" lines "${text}")
+  string(REGEX REPLACE "#include <[^\n]*" "#theirs" lines "${lines}")
+  if(lines MATCHES "#ours\n#theirs|#theirs\n#ours")
+    report(${file} "set the project's headers and others apart by an empty line")
+  endif()
   string(REGEX MATCHALL "\n" newlines "${text}")
   list(LENGTH newlines count)
   if(count GREATER line_budget)

@@ -34,6 +34,10 @@ violation(into_the_tests "apps/main.cpp" "#include \"../tests/support.hpp\"\n"
           "apps/main.cpp: apps/ may not include tests/: ../tests/support.hpp")
 violation(spelling "ops/pad.cpp" "#include \"pad.hpp\"\n"
           "ops/pad.cpp: spell it <isotape/folder/file.hpp>: \"pad.hpp\"")
+violation(mixed_block "ops/pad.cpp" "#include <vector>\n#include <isotape/ops/pad.hpp>\n"
+          "ops/pad.cpp: set the project's headers and others apart by an empty line")
+violation(mixed_block_in_test "tests/ops/pad_test.cpp" "#include \"pad.hpp\"\n#include <vector>\n"
+          "tests/ops/pad_test.cpp: set the project's headers and others apart by an empty line")
 violation(onednn "ops/pad.cpp" "#include <dnnl.hpp>\n"
           "ops/pad.cpp: only ops/conv2d_onednn.cpp may include dnnl.hpp")
 violation(onednn_in_test "tests/ops/pad_test.cpp" "#include <oneapi/dnnl/dnnl.hpp>\n"
@@ -74,7 +78,7 @@ file(WRITE ${tree}/ops/conv2d_onednn.cpp "#include <dnnl.hpp>\n")
 file(WRITE ${tree}/layers/module.cpp "#include <isotape/ops/pad.hpp>\n")
 file(WRITE ${tree}/optim/adam.cpp "#include <isotape/layers/module.hpp>\n")
 file(WRITE ${tree}/datasets/idx.cpp "#include <zlib.h>\n\n#include <isotape/core/shape.hpp>\n")
-file(WRITE ${tree}/apps/main.cpp "#include <CLI/CLI.hpp>\n#include <isotape/optim/adam.hpp>\n")
+file(WRITE ${tree}/apps/main.cpp "#include <CLI/CLI.hpp>\n\n#include <isotape/optim/adam.hpp>\n")
 file(WRITE ${tree}/tests/core/shape_test.cpp "#include \"../support.hpp\"\n")
 file(WRITE ${tree}/tests/ops/pad_test.cpp "#include <isotape/ops/pad.hpp>\n")
 if(file_${VIOLATION} STREQUAL "ops/conv2d_onednn.hpp")

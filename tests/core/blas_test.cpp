@@ -1,16 +1,16 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <isotape/core/blas.hpp>
-#include <isotape/core/error.hpp>
-#include <isotape/core/random.hpp>
 #include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
+
+#include <isotape/core/blas.hpp>
+#include <isotape/core/error.hpp>
+#include <isotape/core/random.hpp>
 
 using namespace isotape;
 

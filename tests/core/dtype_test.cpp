@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
-
 #include <cstdint>
+
 #include <isotape/core/dtype.hpp>
 #include <isotape/core/error.hpp>
 

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
+#include <stdexcept>
 
 #include <isotape/core/error.hpp>
-#include <stdexcept>
 
 using namespace isotape;
 

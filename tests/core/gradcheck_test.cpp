@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
-
 #include <cmath>
 #include <functional>
+#include <string>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/core/random.hpp>
-#include <string>
 
 using namespace isotape;
 

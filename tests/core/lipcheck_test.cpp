@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
+#include <limits>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/tape.hpp>
-#include <limits>
 
 using namespace isotape;
 

@@ -1,13 +1,13 @@
 #include <doctest/doctest.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <isotape/core/memory.hpp>
-#include <isotape/core/tensor.hpp>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <isotape/core/memory.hpp>
+#include <isotape/core/tensor.hpp>
 
 using namespace isotape;
 

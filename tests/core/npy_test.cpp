@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
-#include <isotape/core/npy.hpp>
-#include <isotape/core/random.hpp>
 #include <string>
 #include <support/scratch_folder.hpp>
+
+#include <isotape/core/npy.hpp>
+#include <isotape/core/random.hpp>
 
 using namespace isotape;
 

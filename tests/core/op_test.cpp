@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
-#include <isotape/core/op.hpp>
 #include <string_view>
 #include <vector>
+
+#include <isotape/core/op.hpp>
 
 using namespace isotape;
 

@@ -1,14 +1,14 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <set>
+#include <vector>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>
-#include <set>
-#include <vector>
 
 using namespace isotape;
 

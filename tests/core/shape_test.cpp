@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
-
 #include <array>
 #include <cstdint>
+#include <limits>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/shape.hpp>
-#include <limits>
 
 using namespace isotape;
 

@@ -1,9 +1,8 @@
 #include <doctest/doctest.h>
+#include <utility>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/tape.hpp>
-#include <utility>
-
 #include "toy_ops.hpp"
 
 using namespace isotape;

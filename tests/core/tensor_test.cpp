@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
-
 #include <cmath>
 #include <cstdint>
+#include <limits>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/tensor.hpp>
-#include <limits>
 
 using namespace isotape;
 

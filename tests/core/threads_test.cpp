@@ -1,14 +1,14 @@
 #include <doctest/doctest.h>
-
 #include <atomic>
 #include <cstdint>
-#include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/threads.hpp>
 
 using namespace isotape;
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+
 #include <isotape/core/tape.hpp>
 
 // Three ops for the tests of the tape, on f64 vectors.

@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
+#include <string>
+#include <support/scratch_folder.hpp>
 
 #include <isotape/core/error.hpp>
 #include <isotape/datasets/cifar10.hpp>
-#include <string>
-#include <support/scratch_folder.hpp>
 
 using namespace isotape;
 

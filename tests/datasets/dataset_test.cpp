@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
+#include <vector>
+
 #include <isotape/core/error.hpp>
 #include <isotape/datasets/dataset.hpp>
-#include <vector>
 
 using namespace isotape;
 

@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <array>
+#include <vector>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/datasets/glyphs.hpp>
-#include <vector>
 
 using namespace isotape;
 

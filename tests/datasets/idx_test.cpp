@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
-#include <isotape/core/error.hpp>
-#include <isotape/datasets/idx.hpp>
 #include <string>
 #include <support/idx_files.hpp>
 #include <support/scratch_folder.hpp>
+
+#include <isotape/core/error.hpp>
+#include <isotape/datasets/idx.hpp>
 
 using namespace isotape;
 

@@ -1,14 +1,14 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <chrono>
-#include <isotape/core/error.hpp>
-#include <isotape/core/memory.hpp>
-#include <isotape/datasets/loader.hpp>
 #include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/memory.hpp>
+#include <isotape/datasets/loader.hpp>
 
 using namespace isotape;
 

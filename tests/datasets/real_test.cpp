@@ -1,14 +1,14 @@
 // The readers on real images, from where a data set is looked for by its name. Each suite is a
 // CTest of its own, skipped where its files are not.
 #include <doctest/doctest.h>
-
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <isotape/datasets/registry.hpp>
 #include <string>
 #include <vector>
+
+#include <isotape/datasets/registry.hpp>
 
 using namespace isotape;
 

@@ -1,12 +1,12 @@
 #include <doctest/doctest.h>
-
 #include <cstdlib>
-#include <isotape/core/error.hpp>
-#include <isotape/datasets/registry.hpp>
 #include <string>
 #include <support/idx_files.hpp>
 #include <support/scratch_folder.hpp>
 #include <vector>
+
+#include <isotape/core/error.hpp>
+#include <isotape/datasets/registry.hpp>
 
 using namespace isotape;
 

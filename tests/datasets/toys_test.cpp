@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <cmath>
+
 #include <isotape/core/error.hpp>
 #include <isotape/datasets/toys.hpp>
 

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <cmath>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/ops/conv2d.hpp>

@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
-
 #include <cmath>
+#include <limits>
+
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d.hpp>
-#include <limits>
 
 using namespace isotape;
 

@@ -1,14 +1,14 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/loss.hpp>
-#include <limits>
 
 using namespace isotape;
 

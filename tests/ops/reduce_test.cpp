@@ -1,13 +1,13 @@
 #include <doctest/doctest.h>
-
 #include <cmath>
+#include <limits>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/reduce.hpp>
-#include <limits>
 
 using namespace isotape;
 

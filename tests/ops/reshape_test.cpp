@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <array>
+
 #include <isotape/core/error.hpp>
 #include <isotape/core/gradcheck.hpp>
 #include <isotape/core/lipcheck.hpp>
