@@ -9,6 +9,7 @@
 
 // LAPACK as it stands in OpenBLAS itself; LAPACKE would bring a second BLAS into the process.
 // Arrays are column-major there: a row-major [m, n] is handed over as its transpose.
+// NOLINTBEGIN(readability-identifier-naming): names of Fortran
 extern "C" {
 void ssyevd_(const char*, const char*, const int*, float*, const int*, float*, float*, const int*,
              int*, const int*, int*);
@@ -35,6 +36,7 @@ void sorgqr_(const int*, const int*, const int*, float*, const int*, const float
 void dorgqr_(const int*, const int*, const int*, double*, const int*, const double*, double*,
              const int*, int*);
 }
+// NOLINTEND(readability-identifier-naming)
 
 namespace isotape::blas {
 namespace {
@@ -110,7 +112,7 @@ void gesdd_row_major(char vectors, std::int64_t m, std::int64_t n, T* a, T* s, T
 
 void set_num_threads(int n) { openblas_set_num_threads(n); }
 
-std::string description() { return std::string(openblas_get_config()); }
+std::string description() { return openblas_get_config(); }
 
 bool uses_openmp() { return openblas_get_parallel() == 2; }
 
@@ -191,7 +193,7 @@ void singular_values_complex(std::int64_t m, std::int64_t n, double* a, double* 
   if (rank == 0) return;
   const char vectors = 'N';
   Work<int> integers(8 * std::int64_t{rank});
-  Work<double> reals(7 * rank);
+  Work<double> reals(7 * std::int64_t{rank});
   double query[2] = {0, 0};
   int info = 0;
   const int length = -1;
@@ -286,6 +288,7 @@ void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
   }
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): T is a type
 #define ISOTAPE_INSTANTIATE(T)                                                                    \
   template void gemm<T>(bool, bool, std::int64_t, std::int64_t, std::int64_t, T, const T*,        \
                         std::int64_t, const T*, std::int64_t, T, T*, std::int64_t);               \
@@ -304,5 +307,6 @@ void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
 ISOTAPE_INSTANTIATE(float)
 ISOTAPE_INSTANTIATE(double)
 #undef ISOTAPE_INSTANTIATE
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace isotape::blas
