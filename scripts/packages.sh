@@ -5,6 +5,12 @@ build_packages=(g++ cmake ninja-build ccache libdnnl-dev libopenblas-openmp-dev 
   nlohmann-json3-dev libfmt-dev libtomlplusplus-dev zlib1g-dev libssl-dev)
 test_packages=(doctest-dev curl)
 
+# Whether sudo is there and lets us: without a password, or, at a terminal, after asking for it.
+may_sudo() {
+  command -v sudo >/dev/null || return 1
+  sudo -n true 2>/dev/null || { [[ -t 0 ]] && sudo -v; }
+}
+
 # install_packages PACKAGE...: installs those that are missing, as root or by sudo. Without the
 # right to do that, prints the one line to run and exits 1.
 install_packages() {
@@ -18,7 +24,7 @@ install_packages() {
 
   local as_root=()
   if ((EUID != 0)); then
-    if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null && [[ ! -t 0 ]]; then
+    if ! may_sudo; then
       echo "packages are missing; install them as root, then run this again:" >&2
       echo "apt-get install --no-install-recommends -y ${missing[*]}" >&2
       exit 1
