@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/input_file.hpp>
@@ -24,12 +25,17 @@ std::string hexadecimal(std::uint32_t value) {
 }
 
 // A file read from front to back; a gzipped one is unpacked on the way, any other taken as it is.
+// Unpacked here, for zlib's own reader of files overlooks that the last eight bytes are cut off.
 class IdxFile {
  public:
-  explicit IdxFile(const std::filesystem::path& path)
-      : input_("load_idx", path), stream_(gzopen(path.c_str(), "rb")) {
-    if (!stream_) input_.fail(0, "expected a readable file, found none");
-    gzbuffer(stream_.get(), 1U << 18U);
+  explicit IdxFile(const std::filesystem::path& path) : input_("load_idx", path) {
+    if (!refill() || !chunk_begins_gzip()) return;
+    stream_.reset(new z_stream{});
+    stream_->next_in = chunk_.data();
+    stream_->avail_in = static_cast<uInt>(chunk_.size());
+    constexpr int gzip_of_any_window = 15 + 16;
+    require<IoError>(inflateInit2(stream_.get(), gzip_of_any_window) == Z_OK,
+                     "load_idx: ", path.string(), ": expected zlib to start, got an error");
   }
 
   void read(std::span<std::uint8_t> bytes, std::string_view what) {
@@ -60,7 +66,7 @@ class IdxFile {
     }
   }
 
-  // Reading past the last byte also verifies the checksum of a gzipped file.
+  // Asking for one more byte also verifies the checksum of a gzipped file.
   void expect_end() {
     std::array<std::uint8_t, 1> byte{};
     if (read_some(byte) != 0) fail(offset_ - 1, "expected the end of the file, found more bytes");
@@ -72,34 +78,79 @@ class IdxFile {
   }
   std::int64_t offset() const { return offset_; }
   // What the file can hold at most: deflate packs at most 1032 bytes into one.
-  std::int64_t capacity() const {
-    const bool packed = gzdirect(stream_.get()) == 0;
-    return packed ? input_.size() * 1032 : input_.size();
-  }
+  std::int64_t capacity() const { return stream_ ? input_.size() * 1032 : input_.size(); }
 
  private:
-  struct Close {
-    void operator()(gzFile stream) const { gzclose(stream); }
+  struct End {
+    void operator()(z_stream* stream) const {
+      inflateEnd(stream);
+      delete stream;
+    }
   };
 
+  bool chunk_begins_gzip() const {
+    return chunk_.size() >= 2 && chunk_[0] == 0x1f && chunk_[1] == 0x8b;
+  }
+
+  // The next bytes of the file; false at its end.
+  bool refill() {
+    constexpr std::int64_t chunk_bytes = 1 << 18;
+    chunk_.resize(static_cast<std::size_t>(std::min(chunk_bytes, input_.size() - consumed_)));
+    input_.read(consumed_, std::as_writable_bytes(std::span(chunk_)), "content");
+    consumed_ += std::ssize(chunk_);
+    return !chunk_.empty();
+  }
+
   std::size_t read_some(std::span<std::uint8_t> bytes) {
-    constexpr std::size_t most = 1U << 30U;
-    const auto count = static_cast<unsigned>(std::min(bytes.size(), most));
-    const int got = gzread(stream_.get(), bytes.data(), count);
-    int error = Z_OK;
-    std::string_view reason = gzerror(stream_.get(), &error);
-    if (got < 0 || error != Z_OK) {
-      const std::string prefix = input_.path().string() + ": ";
-      if (reason.starts_with(prefix)) reason.remove_prefix(prefix.size());
-      fail(offset_, "expected an intact gzip stream, found: ", reason);
+    const std::size_t got = stream_ ? unpack_some(bytes) : copy_some(bytes);
+    offset_ += static_cast<std::int64_t>(got);
+    return got;
+  }
+
+  std::size_t copy_some(std::span<std::uint8_t> bytes) {
+    if (copied_ == chunk_.size()) {
+      copied_ = 0;
+      if (!refill()) return 0;
     }
-    offset_ += got;
-    return static_cast<std::size_t>(got);
+    const std::size_t count = std::min(bytes.size(), chunk_.size() - copied_);
+    std::copy_n(chunk_.begin() + static_cast<std::ptrdiff_t>(copied_), count, bytes.begin());
+    copied_ += count;
+    return count;
+  }
+
+  std::size_t unpack_some(std::span<std::uint8_t> bytes) {
+    constexpr std::size_t most = 1U << 30U;
+    const auto count = static_cast<uInt>(std::min(bytes.size(), most));
+    stream_->next_out = bytes.data();
+    stream_->avail_out = count;
+    while (stream_->avail_out > 0 && !ended_) {
+      if (stream_->avail_in == 0) {
+        if (!refill()) fail_unpacking("unexpected end of file");
+        stream_->next_in = chunk_.data();
+        stream_->avail_in = static_cast<uInt>(chunk_.size());
+      }
+      const int status = inflate(stream_.get(), Z_NO_FLUSH);
+      if (status == Z_STREAM_END) {
+        ended_ = stream_->avail_in == 0 && consumed_ == input_.size();
+        if (!ended_) inflateReset(stream_.get());  // another stream follows
+      } else if (status != Z_OK) {
+        fail_unpacking(stream_->msg != nullptr ? stream_->msg : "unknown damage");
+      }
+    }
+    return count - stream_->avail_out;
+  }
+
+  [[noreturn]] void fail_unpacking(std::string_view found) const {
+    fail(offset_, "expected an intact gzip stream, found: ", found);
   }
 
   InputFile input_;
-  std::unique_ptr<gzFile_s, Close> stream_;
-  std::int64_t offset_ = 0;
+  std::vector<std::uint8_t> chunk_;
+  std::int64_t consumed_ = 0;              // of the file, up to the chunk's end
+  std::size_t copied_ = 0;                 // of the chunk
+  std::unique_ptr<z_stream, End> stream_;  // of a gzipped file
+  bool ended_ = false;                     // and whether its last stream has
+  std::int64_t offset_ = 0;                // in what was unpacked
 };
 
 Tensor read_images(const std::filesystem::path& path) {

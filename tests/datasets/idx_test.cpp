@@ -121,9 +121,40 @@ TEST_CASE("load_idx: a damaged gzip file is refused, unless it unpacks to the sa
   std::string changed = packed;
   changed[packed.size() - 8] ^= 1;
   CHECK(error_for_images(folder, changed) ==
-        "offset 0: expected an intact gzip stream, found: incorrect data check");
+        "offset 16: expected an intact gzip stream, found: incorrect data check");
   CHECK(error_for_images(folder, packed.substr(0, packed.size() - 9)) ==
-        "offset 0: expected an intact gzip stream, found: unexpected end of file");
+        "offset 28: expected an intact gzip stream, found: unexpected end of file");
+}
+
+TEST_CASE("load_idx: a large gzip file cut anywhere in its last bytes is refused") {
+  const ScratchFolder folder;
+  constexpr std::uint32_t count = 400;
+  std::vector<std::uint8_t> pixels(std::size_t{count} * 28 * 28);
+  std::uint32_t state = 1;
+  for (std::uint8_t& pixel : pixels) {
+    state = state * 1664525 + 1013904223;
+    pixel = static_cast<std::uint8_t>(state >> 24U);
+  }
+  const std::string packed = gzipped(idx_images(count, 28, 28, pixels));
+  REQUIRE(packed.size() > 1U << 18U);  // more than is read at once
+  const auto y = folder.put("y", idx_labels(std::vector<std::uint8_t>(count, 1)));
+  CHECK(load_idx(folder.put("x", packed), y, 10).images.at(0) == pixels[0]);
+  for (std::size_t missing = 1; missing <= 20; ++missing) {
+    CAPTURE(missing);
+    const auto x = folder.put("x", packed.substr(0, packed.size() - missing));
+    CHECK(folder.error<DataError>([&] { load_idx(x, y, 10); })
+              .ends_with("expected an intact gzip stream, found: unexpected end of file"));
+  }
+}
+
+TEST_CASE("load_idx: streams of gzip after one another are one file, other bytes are refused") {
+  const ScratchFolder folder;
+  const std::string packed = gzipped(images.substr(0, 20)) + gzipped(images.substr(20));
+  CHECK(load_idx(folder.put("x", packed), folder.put("y", labels), 10).images.at(11) == 255);
+  CHECK(error_for_images(folder, packed + "more") ==
+        "offset 28: expected an intact gzip stream, found: incorrect header check");
+  CHECK(error_for_images(folder, packed + gzipped("x")) ==
+        "offset 28: expected the end of the file, found more bytes");
 }
 
 TEST_CASE("load_idx: names a file that is missing or a folder") {

@@ -28,7 +28,7 @@ inline std::string idx_labels(const std::vector<std::uint8_t>& labels) {
 inline std::string gzipped(const std::string& bytes) {
   z_stream stream{};
   deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string packed(bytes.size() + 128, '\0');
+  std::string packed(bytes.size() + bytes.size() / 1000 + 128, '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
   stream.avail_in = static_cast<uInt>(bytes.size());
   stream.next_out = reinterpret_cast<Bytef*>(packed.data());
