@@ -58,6 +58,8 @@ void check_split(std::string_view name, const Split& split, int classes) {
                       images.shape());
   require<ValueError>(images.dim(0) == split.size(), name, ": expected ", images.dim(0),
                       " labels, one for each image, got ", split.size());
+  require<ValueError>(images.dtype() == DType::u8 || all_finite(images), name,
+                      ": expected finite pixels, got NaN or infinity");
   for (std::size_t i = 0; i < split.labels.size(); ++i) {
     require<ValueError>(0 <= split.labels[i] && split.labels[i] < classes, name,
                         ": expected labels in 0..", classes - 1, ", got ", split.labels[i],

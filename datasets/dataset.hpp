@@ -42,8 +42,8 @@ struct Dataset {
 /// @throws ValueError  unless 1 <= count < split.size()
 std::pair<Split, Split> hold_out(const Split& split, std::int64_t count, const Rng& rng);
 
-/// @throws ValueError  `NAME: ...` unless images are [N, H, W, C] of u8 or f32 with N >= 1 labels,
-/// each in 0..classes-1
+/// @throws ValueError  `NAME: ...` unless images are [N, H, W, C] of u8 or f32, finite, with N >= 1
+/// labels, each in 0..classes-1
 void check_split(std::string_view name, const Split& split, int classes);
 
 }  // namespace isotape

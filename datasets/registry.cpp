@@ -62,9 +62,11 @@ std::vector<fs::path> candidates(const FileSet& set, const fs::path& chosen) {
 // The first folder that holds any of the files, raw or gzipped.
 fs::path find_folder(const FileSet& set, const fs::path& chosen) {
   std::error_code ignored;
+  const std::string wanted = joined(set.files) + (set.may_be_packed ? " (or .gz)" : "");
   require<DataError>(chosen.empty() || fs::is_directory(chosen, ignored),
                      "load_dataset: ", chosen.string(), ": expected a data folder, found ",
-                     present(chosen) ? "a file" : "nothing");
+                     present(chosen) ? "a file" : "nothing", ", to look in for ", wanted, "; ",
+                     set.remedy);
   Names looked_in;
   for (const fs::path& folder : candidates(set, chosen)) {
     const bool found = std::any_of(set.files.begin(), set.files.end(), [&](const auto& file) {
@@ -73,9 +75,8 @@ fs::path find_folder(const FileSet& set, const fs::path& chosen) {
     if (found) return folder;
     looked_in.push_back(folder.string());
   }
-  throw DataError(message("load_dataset: ", set.name, ": expected ", joined(set.files),
-                          set.may_be_packed ? " (or .gz)" : "", ", found none of them in ",
-                          joined(looked_in), "; ", set.remedy));
+  throw DataError(message("load_dataset: ", set.name, ": expected ", wanted,
+                          ", found none of them in ", joined(looked_in), "; ", set.remedy));
 }
 
 // A file's own path or that of its gzipped form; the former if there is neither.

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include <isotape/core/error.hpp>
@@ -90,6 +91,9 @@ TEST_CASE("check_split: refuses what is not labelled images") {
                        "x: expected at least one pixel, got images [0, 1, 1, 1]", ValueError);
   CHECK_THROWS_WITH_AS(check(Tensor::zeros({2, 1, 1, 1}), {0}),
                        "x: expected 2 labels, one for each image, got 1", ValueError);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_WITH_AS(check(Tensor::full({2, 1, 1, 1}, nan), {0, 1}),
+                       "x: expected finite pixels, got NaN or infinity", ValueError);
   CHECK_THROWS_WITH_AS(check(Tensor::zeros({2, 1, 1, 1}), {0, 3}),
                        "x: expected labels in 0..2, got 3 for image 1", ValueError);
   CHECK_THROWS_WITH_AS(check(Tensor::zeros({2, 1, 1, 1}), {-1, 0}),

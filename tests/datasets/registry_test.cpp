@@ -99,9 +99,13 @@ TEST_CASE("load_dataset: for missing data names what was looked for, where, and 
         "data_batch_4.bin, data_batch_5.bin, test_batch.bin, found none of them in "
         "chosen/cifar-10-batches-bin, chosen, variable/cifar-10-batches-bin, variable, "
         "data/cifar-10-batches-bin, data; scripts/fetch-data.sh cifar10 DIR fetches them");
-  CHECK(error_for("mnist", "none") == "load_dataset: none: expected a data folder, found nothing");
+  const std::string remedy =
+      ", to look in for train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
+      "t10k-labels-idx1-ubyte (or .gz); scripts/fetch-data.sh mnist DIR fetches them";
+  CHECK(error_for("mnist", "none") ==
+        "load_dataset: none: expected a data folder, found nothing" + remedy);
   CHECK(error_for("mnist", "chosen/x") ==
-        "load_dataset: chosen/x: expected a data folder, found a file");
+        "load_dataset: chosen/x: expected a data folder, found a file" + remedy);
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist")) {
     CHECK(error_for("fashion-mnist", "")
               .ends_with("found none of them in variable/FashionMNIST/raw, variable, "
