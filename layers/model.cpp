@@ -29,7 +29,11 @@ std::int64_t output_extent(Site& site) {
   require<ValueError>(out != nullptr && std::holds_alternative<std::int64_t>(*out), site.spec.name,
                       " (", site.spec.type,
                       "): expected out to be a number of channels or \"classes\"");
-  return std::get<std::int64_t>(*out);
+  constexpr std::int64_t most = 1 << 20;
+  const auto value = std::get<std::int64_t>(*out);
+  require<ValueError>(1 <= value && value <= most, site.spec.name, " (", site.spec.type,
+                      "): expected out in 1..", most, ", got ", value);
+  return value;
 }
 
 int small_integer(Site& site, std::string_view key, std::int64_t fallback) {

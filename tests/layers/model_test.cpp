@@ -88,6 +88,11 @@ TEST_CASE("build_model: a wrong layer, option or shape is named") {
   CHECK_THROWS_WITH_AS(build({"fc1", "linear", {}}, {4}),
                        "fc1 (linear): expected out to be a number of channels or \"classes\"",
                        ValueError);
+  for (const std::int64_t out : {std::int64_t{0}, std::int64_t{1'000'000'000'000}}) {
+    CHECK_THROWS_WITH_AS(build({"fc1", "linear", {{"out", out}}}, {4}),
+                         message("fc1 (linear): expected out in 1..1048576, got ", out).c_str(),
+                         ValueError);
+  }
   CHECK_THROWS_WITH_AS(
       build({"fc1", "linear", {{"out", std::int64_t{10}}, {"constraint", std::string("qr")}}}, {4}),
       "fc1 (linear): expected constraint bjorck, cayley, spectral-norm or unconstrained, got 'qr'",
