@@ -19,7 +19,8 @@ Json certified(const Evaluation& evaluation, const std::vector<Eps>& eps) {
   return object;
 }
 
-// Calls f(line, json) for every line.
+// Calls f(line, json) for every line; not for a last one that was cut while it was written, by a
+// full disk or a crash: its step comes again when the run is resumed.
 template <class F>
 void for_each_line(const std::filesystem::path& path, F&& f) {
   std::ifstream file(path);
@@ -29,6 +30,7 @@ void for_each_line(const std::filesystem::path& path, F&& f) {
     try {
       f(line, Json::parse(line));
     } catch (const Json::exception&) {
+      if (file.eof()) return;
       throw DataError(message(path.string(), ": line ", number,
                               ": expected the metrics of an epoch in JSON, found '",
                               line.substr(0, 40), "'"));

@@ -34,7 +34,7 @@ std::string to_json(const Evaluation& evaluation, const std::vector<Eps>& eps);
 class MetricsLog {
  public:
   /// Opens the file for appending; lines of steps after `last_step` are dropped first, for they are
-  /// made anew by a resumed run.
+  /// made anew by a resumed run, and so is a last line that was cut.
   /// @throws IoError, DataError
   MetricsLog(const std::filesystem::path& path, std::int64_t last_step);
   void append(const EpochMetrics& metrics, const std::vector<Eps>& eps);
@@ -59,7 +59,7 @@ struct LoggedMetrics {
   std::vector<Epoch> epochs;
   std::vector<std::pair<std::int64_t, double>> losses;  ///< step and mean loss up to it
 };
-/// @throws DataError  if a line is not such JSON
+/// @throws DataError  if a line is not such JSON, but for a last one that was cut
 LoggedMetrics read_metrics(const std::filesystem::path& path);
 
 }  // namespace isotape

@@ -211,6 +211,8 @@ void Training::load_state(const std::filesystem::path& path) {
     require<DataError>(tensor.shape() == like.shape() && tensor.dtype() == like.dtype(),
                        path.string(), ": ", name, ": expected shape ", like.shape(), " and type ",
                        like.dtype(), ", found ", tensor.shape(), " and ", tensor.dtype());
+    require<DataError>(all_finite(tensor), path.string(), ": ", name,
+                       ": expected finite values, found NaN or infinity");
     set(tensor);
     ++count;
   });

@@ -80,7 +80,7 @@ class Training {
 
   /// All that a resumed run needs to continue bit for bit.
   void save_state(const std::filesystem::path& path);
-  /// @throws DataError  if the file is none, was cut, or belongs to another model
+  /// @throws DataError  if the file is none, was cut, holds NaN, or belongs to another model
   void load_state(const std::filesystem::path& path);
 
  private:

@@ -87,6 +87,15 @@ TEST_CASE("training: a state of another model or of no run is refused") {
           .c_str(),
       DataError);
   SafeTensors file = load_safetensors(path);
+  SafeTensors corrupt = file;
+  corrupt.tensors["parameter.fc1.bias"] =
+      Tensor::full({8}, std::numeric_limits<double>::quiet_NaN());
+  save_safetensors(path, corrupt);
+  CHECK_THROWS_WITH_AS(
+      training.load_state(path),
+      (path.string() + ": parameter.fc1.bias: expected finite values, found NaN or infinity")
+          .c_str(),
+      DataError);
   file.metadata.clear();
   save_safetensors(path, file);
   CHECK_THROWS_WITH_AS(
