@@ -104,7 +104,7 @@ void add_eval(CLI::App& app, AllOptions& all) {
   add_dataset(app, eval.dataset, eval.data);
   add_setting(app, {"eps", "X,...", "l2 radii to certify, as in 0.3,36/255 [the run's]", "Options"},
               eval.eps);
-  add_setting(app, {"batch", "N", "images at a time [256]", "Options", a_batch}, eval.batch);
+  add_setting(app, {"batch", "N", "images at a time [500]", "Options", a_batch}, eval.batch);
   add_threads(app, eval.threads);
   add_json(app, eval.json);
 }

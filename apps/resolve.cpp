@@ -51,6 +51,10 @@ std::string resolved_augment(const std::string& chosen, Domain domain) {
   return chosen;
 }
 
+std::string absolute(const std::string& folder) {
+  return std::filesystem::absolute(folder).lexically_normal().string();
+}
+
 }  // namespace
 
 const DatasetInfo& dataset_info(std::string_view name) {
@@ -76,9 +80,7 @@ RunConfig resolve(const TrainOptions& options) {
   }
   config.dataset = options.dataset.value_or("fashion-mnist");
   const Domain domain = domain_of(dataset_info(config.dataset));
-  if (options.data && !options.data->empty()) {
-    config.data = std::filesystem::absolute(*options.data).lexically_normal().string();
-  }
+  if (options.data && !options.data->empty()) config.data = absolute(*options.data);
   config.data_seed = options.data_seed.value_or(0);
   config.augment = resolved_augment(options.augment.value_or("auto"), domain);
   config.select_on = options.select_on.value_or("none");
@@ -95,6 +97,12 @@ RunConfig resolve(const TrainOptions& options) {
   config.seed = options.seed.value_or(0);
   config.threads = options.threads.value_or(num_threads());
   return config;
+}
+
+RunConfig resume(RunConfig stored, const TrainOptions& options) {
+  if (options.data) stored.data = absolute(*options.data);
+  if (options.threads) stored.threads = *options.threads;
+  return stored;
 }
 
 }  // namespace isotape

@@ -18,4 +18,8 @@ const DatasetInfo& dataset_info(std::string_view name);
 /// points
 RunConfig resolve(const TrainOptions& options);
 
+/// The configuration of a run that is continued: the stored one, with the folder of data and the
+/// number of threads that this invocation names, if any.
+RunConfig resume(RunConfig stored, const TrainOptions& options);
+
 }  // namespace isotape

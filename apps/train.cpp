@@ -187,8 +187,9 @@ void print_result(const TrainOptions& options, const RunConfig& config, const Ru
 
 int run_train(const TrainOptions& options) {
   const bool resumes = !options.resume.empty();
-  const RunConfig config =
-      resumes ? read_run_config(open_run(options.resume).config()) : resolve(options);
+  const RunConfig config = resumes
+                               ? resume(read_run_config(open_run(options.resume).config()), options)
+                               : resolve(options);
   set_num_threads(static_cast<int>(config.threads));
   // All files are opened and checked, and everything is built, before anything is written.
   Dataset data = load_run_data(config, std::nullopt, std::nullopt);

@@ -68,6 +68,21 @@ TEST_CASE("resolve: a model file becomes part of the configuration") {
   CHECK(config.layers == std::vector<LayerSpec>{{"f", "abs", {}}});
 }
 
+TEST_CASE("resume: keeps what is stored but the folder of data and the threads that are named") {
+  TrainOptions options;
+  options.lr = 0.5;
+  options.threads = 3;
+  const RunConfig stored = resolve(options);
+  CHECK(to_toml(resume(stored, {})) == to_toml(stored));
+  TrainOptions moved;
+  moved.data = "some/../data";
+  moved.threads = 1;
+  const RunConfig config = resume(stored, moved);
+  CHECK(config.data == (std::filesystem::current_path() / "data").string());
+  CHECK(config.threads == 1);
+  CHECK(config.lr == 0.5);
+}
+
 TEST_CASE("resolve: refuses unknown data and crops of points") {
   const ScratchFolder folder;
   TrainOptions options;
