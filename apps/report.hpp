@@ -47,7 +47,8 @@ struct ReportData {
   std::vector<std::string> notes;                          ///< what a reader must know of the data
 
   std::int64_t test_images = 0;
-  double clean_accuracy = 0;     ///< of the last epoch, as the next three
+  std::string epoch = "the last epoch";  ///< whose weights are reported here
+  double clean_accuracy = 0;
   std::vector<std::string> eps;  ///< as typed
   std::vector<double> certified_accuracy;
   double mean_radius = 0;

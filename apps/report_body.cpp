@@ -39,11 +39,11 @@ std::string figures(const ReportData& data) {
   text += figure_of("Bound of the net", html::near_one(data.bound));
   text += "</dl>\n";
   text += fmt::format(
-      "<p class=\"small\">Of the last epoch, on all {} test images. An image counts as certified "
+      "<p class=\"small\">Of {}, on all {} test images. An image counts as certified "
       "at eps if it is classified correctly and its margin exceeds sqrt(2) L eps, with L the "
       "proved bound of the whole net: then no change of its raw pixels of l2 norm up to eps "
       "changes its class. A misclassified image has radius 0.</p>\n",
-      with_commas(data.test_images));
+      escaped(data.epoch), with_commas(data.test_images));
   return text;
 }
 
@@ -99,8 +99,7 @@ std::string training(const ReportData& data) {
   }
   if (!data.epochs.empty()) {
     text += plot("accuracy", "Clean and certified accuracy", "by epoch",
-                 "On the test images, after each epoch. Nothing is chosen by these figures: those "
-                 "above are of the last epoch.");
+                 "On the test images, after each epoch. Nothing is chosen by these figures.");
   }
   text += "</div>\n";
   if (!data.epochs.empty()) text += details("All epochs as a table", epochs_table(data));

@@ -67,6 +67,9 @@ void write_run_report(const RunFiles& files, const RunConfig& config, const Data
   report.command = "isotape train --config " + files.config().string();
   report.seed = config.seed;
   report.notes = data.warnings;
+  if (config.select_on == "holdout") {
+    report.epoch = "the epoch that was best on training images set aside";
+  }
   report.test_images = test.images;
   report.clean_accuracy = test.clean_accuracy;
   for (const Eps& eps : config.eps) report.eps.push_back(eps.text);

@@ -56,6 +56,14 @@ std::string inline_json(const std::string& page) {
 
 TEST_SUITE_BEGIN("apps/report");
 
+TEST_CASE("report: says of which epoch's weights the figures are") {
+  ReportData data = example("net");
+  CHECK(contains(report_page(data), "Of the last epoch, on all 10,000 test images."));
+  data.epoch = "the best epoch";
+  CHECK(contains(report_page(data), "Of the best epoch, on all 10,000 test images."));
+  CHECK_FALSE(contains(report_page(data), "last epoch"));
+}
+
 TEST_CASE("report: the page loads nothing") {
   const std::string page = report_page(example("net"));
   for (const char* loads : {" src=", "<link", "@import", "url(", "fetch(", "XMLHttpRequest",
