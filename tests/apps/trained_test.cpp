@@ -1,20 +1,13 @@
 // What must hold of a network after real training steps, for both ways of training.
 
 #include <doctest/doctest.h>
-#include <cmath>
-#include <string>
+#include <support/trained_sigma.hpp>
 
 #include <isotape/apps/resolve.hpp>
 #include <isotape/apps/training.hpp>
-#include <isotape/core/lipcheck.hpp>
 #include <isotape/core/memory.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/datasets/registry.hpp>
-#include <isotape/layers/bcop.hpp>
-#include <isotape/layers/conv2d.hpp>
-#include <isotape/layers/linear.hpp>
-#include <isotape/layers/spectrum.hpp>
-#include <isotape/layers/weight.hpp>
 #include <isotape/ops/conv2d.hpp>
 
 using namespace isotape;
@@ -36,50 +29,13 @@ Training trained(const char* update, int steps) {
   return training;
 }
 
-void check_within(const std::vector<double>& sigma, double tolerance) {
-  CHECK(std::abs(sigma.front() - 1) <= tolerance);
-  CHECK(std::abs(sigma.back() - 1) <= tolerance);
-}
-
-// By the FFT of the kernel at the layer's image size, and by the dense operator on small images.
-void check_kernel(const Tensor& kernel, std::int64_t side, double tolerance) {
-  check_within(kernel_singular_values(kernel, side, side), tolerance);
-  const Conv2d plain(kernel.to(DType::f64), {}, {});
-  const auto f = [&](const Var& x) { return plain.forward(x); };
-  for (const auto& [height, width] : {std::pair{6, 6}, std::pair{5, 7}}) {
-    const Shape input{1, height, width, kernel.dim(3)};
-    check_within(singular_values(dense_operator(f, input, DType::f64)), tolerance);
-  }
-}
-
 }  // namespace
 
 TEST_CASE("trained: singular values of training-time and of folded weights") {
   for (const char* update : {"reparametrize", "retract"}) {
     CAPTURE(update);
     Training training = trained(update, 40);
-    Sequential& net = training.model().net;
-    std::int64_t side = 28;
-    int checked = 0;
-    for (const auto& part : net.parts()) {
-      CAPTURE(part.name);
-      if (const auto* conv = dynamic_cast<const BcopConv2d*>(part.module.get())) {
-        side /= conv->stride();
-        check_kernel(conv->folded_kernel(), side, 3e-7);
-        Tape tape;
-        net.prepare();
-        check_kernel(conv->kernel().value(), side, 3e-6);
-        ++checked;
-      } else if (const auto* dense = dynamic_cast<const Linear*>(part.module.get())) {
-        check_within(singular_values(dense->weight().folded()), 3e-7);
-        Tape tape;
-        net.prepare();
-        check_within(singular_values(net.weights()[checked].weight->var().value()), 3e-6);
-        ++checked;
-      }
-    }
-    CHECK(checked == 4);
-    CHECK(net.lipschitz_bound().value < 1.00001);
+    check_every_sigma(training.model(), 4);
   }
 }
 
