@@ -54,9 +54,9 @@ TEST_CASE("doctor: this very process has one BLAS and one OpenMP runtime") {
   CHECK(d.cores >= 1);
   CHECK(d.blas_libraries.size() == 1);
   CHECK(d.openmp_runtimes.size() == 1);
-  for (const auto& [name, version] : d.versions) {
-    CAPTURE(name);
-    CHECK_FALSE(version.empty());
+  for (const auto& version : d.versions) {
+    CAPTURE(version.first);
+    CHECK_FALSE(version.second.empty());
   }
 }
 

@@ -74,7 +74,8 @@ TEST_SUITE_BEGIN("slow/cifar10");
 
 TEST_CASE("cifar10: both BCOP nets learn in two epochs, and stay orthogonal") {
   if (is_skipped()) return;
-  for (const auto& [name, layers] : {std::pair{"bcop-small", 4}, std::pair{"bcop-large", 7}}) {
+  for (const auto& net : {std::pair{"bcop-small", 4}, std::pair{"bcop-large", 7}}) {
+    const char* const name = net.first;
     CAPTURE(name);
     TrainOptions options;
     options.model = name;
@@ -88,7 +89,7 @@ TEST_CASE("cifar10: both BCOP nets learn in two epochs, and stay orthogonal") {
     }
     REQUIRE(losses.size() == 2);
     CHECK(losses[1] < losses[0]);
-    check_every_sigma(training.model(), layers);
+    check_every_sigma(training.model(), net.second);
   }
 }
 
