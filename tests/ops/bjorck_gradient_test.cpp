@@ -70,8 +70,9 @@ TEST_CASE("bjorck: the gradient of a fixed number of steps matches finite differ
 }
 
 TEST_CASE("bjorck: steps that do not converge have their own gradient") {
-  // kappa 1e3 after 1 to 20 steps, and singular values that stay tiny, vanish, or coincide.
-  const std::vector<std::vector<double>> spectra = {{geometric(9, 1e3)},
+  // kappa 300 and 1e3 after 1 to 20 steps, and singular values that stay tiny, vanish, or coincide.
+  const std::vector<std::vector<double>> spectra = {geometric(9, 300),
+                                                    geometric(9, 1e3),
                                                     {1, 1, 1, 1, 1, 1, 1, 1, 1},
                                                     {1, 1, 1, 0.5, 0.5, 0.5, 0.3, 0.1, 0.1},
                                                     {1, 1, 0.7, 0.5, 1e-5, 1e-5, 1e-9, 1e-9, 1e-14},
