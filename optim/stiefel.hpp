@@ -29,7 +29,7 @@ struct RetractionStats {
   int max_steps = 0;           ///< most for one matrix
   std::int64_t shortened = 0;  ///< moves that had to be scaled down to the bound
   std::int64_t exact = 0;      ///< matrices that the steps did not bring back: by their spectrum
-  double max_defect = 0;       ///< largest max |Q^T Q - I| that was left
+  double max_defect = 0;       ///< largest max |Q^T Q - I| left, but for the last step's rounding
 
   double mean_steps() const {
     return matrices == 0 ? 0 : static_cast<double>(steps) / static_cast<double>(matrices);
@@ -51,10 +51,13 @@ void project_to_tangent(std::span<const ManifoldMove> moves);
 ///  2. d is scaled down, if need be, so that a proved bound of its spectral norm is at most 1/2:
 ///     all singular values of Q + d lie in [1, sqrt(5) / 2], where the next steps contract.
 ///  3. Y = W + D is replaced by its polar factor, by steps of order 1, Y <- Y (I - E / 2) with
-///     E = Y^T Y / scale^2 - I; where one side is at least twice the other, on the small side
-///     alone, E <- (E^3 - 3 E^2) / 4, and once Y. They end when the measured defect, max |E|, is at
-///     most stiefel_tolerance(), and the Frobenius norm of E is within rounding; after 8 steps, or
-///     for a value that lies too far off, the polar factor is taken exactly.
+///     E = Y^T Y / scale^2 - I; the first one, Y <- Y (a I - b E), with the a and b that leave
+///     least of singular values between 1 and the bound [Grishina 2025]. Where one side is at least
+///     twice the other they are taken on the small side alone, E <- (E^3 - 3 E^2) / 4, and once on
+///     Y. They end when the measured defect, max |E|, is at most stiefel_tolerance() and the
+///     Frobenius norm of E within rounding, or with the step whose result is bound to be so by the
+///     measured E before it; after 8 steps, or for a value that lies too far off, the polar factor
+///     is taken exactly.
 ///
 /// Directions are overwritten.
 ///

@@ -192,6 +192,25 @@ TEST_CASE("retract: a huge step is shortened, of a square matrix to a turn of ar
   }
 }
 
+TEST_CASE("retract: takes as few steps as the measured deviation allows") {
+  for (const Shape& shape : {Shape{64, 64}, Shape{64, 80}, Shape{40, 200}}) {
+    CAPTURE(shape);
+    // Steps of order 1 alone need 4 from the largest moves and 1 from small ones; measuring what
+    // the last one left would take no step less.
+    const std::pair<double, int> cases[] = {{10.0, 3}, {0.02, 3}, {2e-4, 1}, {1e-5, 0}, {0, 0}};
+    for (const auto& [size, steps] : cases) {
+      CAPTURE(size);
+      Rng rng(11);
+      Tensor w = random_orthogonal(rng, shape);
+      const RetractionStats stats = move_by(w, random_normal(rng, shape, size), 1);
+      CHECK(stats.steps == stats.max_steps);
+      CHECK(stats.steps <= steps);
+      CHECK((stats.steps == 0) == (steps == 0));
+      CHECK(stiefel_defect(w, {1}) <= 1e-6);
+    }
+  }
+}
+
 TEST_CASE("retract: a zero step changes nothing, bit for bit") {
   Rng rng(8);
   for (const Shape& shape : shapes) {
