@@ -16,7 +16,8 @@ void prepare_polar(const std::vector<NamedWeight>& weights) {
     Parameter& raw = named.weight->raw;
     matrices.push_back(reshape(raw.var(), matrix_shape(raw.value().shape())));
   }
-  const auto& options = std::get<Bjorck>(weights[0].weight->parametrization()).options;
+  BjorckOptions options = std::get<Bjorck>(weights[0].weight->parametrization()).options;
+  options.measure = false;
   std::vector<BjorckReport> reports;
   const Vars factors = bjorck(matrices, options, &reports);
   for (std::size_t i = 0; i < weights.size(); ++i) {

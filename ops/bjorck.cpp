@@ -164,10 +164,7 @@ class Forward {
       matrix.report.iterations = options_.iterations;
       compute_exact(shape, w, q, matrix);
     }
-    if (measure_) {
-      matrix.report.defect = polar_defect(shape, q);
-      matrix.report.converged = matrix.report.defect <= options_.tolerance;
-    }
+    if (measure_) measure(shape, q, matrix);
   }
 
   void compute_exact(PolarShape shape, const T* w, T* q, Matrix& matrix) {
@@ -187,6 +184,15 @@ class Forward {
     matrix.report.iterations = outcome.steps;
     matrix.report.path = BjorckPath::fast;
     return true;
+  }
+
+  void measure(PolarShape shape, const T* q, Matrix& matrix) const {
+    const auto sigma = matrix.spectrum.sigma.template values<double>();
+    const bool full_rank = std::all_of(sigma.begin(), sigma.end(), [](double s) { return s > 0; });
+    matrix.report.converged = matrix.map.converged() && full_rank;
+    if (matrix.report.converged && !options_.measure) return;
+    matrix.report.defect = polar_defect(shape, q);
+    matrix.report.converged = matrix.report.defect <= options_.tolerance;
   }
 
   static void summarise(const Spectrum& spectrum, BjorckReport& report) {

@@ -24,12 +24,15 @@ struct BjorckOptions {
   /// What w is divided by before the steps: a proved bound of its spectral norm, unless given (1:
   /// nothing). A constant of the map. Without effect on the polar factor, which is scale-invariant.
   std::optional<double> prescale = {};
+  /// Whether the defect of a polar factor of full rank is measured for a report, at the cost of a
+  /// Gram matrix; else it stays NaN, and `converged` says that the rank is full.
+  bool measure = true;
   friend bool operator==(const BjorckOptions&, const BjorckOptions&) = default;
 };
 
 /// What was measured; of a batch, the worst matrix in each respect.
 struct BjorckReport {
-  bool converged = false;  ///< full rank, and the defect within the tolerance
+  bool converged = false;  ///< full rank, and the defect, where measured, within the tolerance
   double defect = std::numeric_limits<double>::quiet_NaN();  ///< max |q^T q - I|, on the small side
   double kappa = std::numeric_limits<double>::quiet_NaN();   ///< sigma_max / sigma_min of w
   double sigma_min = std::numeric_limits<double>::quiet_NaN();  ///< of w, an estimate

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 
 #include <isotape/core/blas.hpp>
 #include <isotape/core/tensor.hpp>
@@ -46,18 +47,18 @@ struct PolarShape {
       blas::gemm<T>(false, false, m, n, n, T{1}, a, n, r, n, beta, y, n);
     }
   }
-  /// y = v a'^T, [small, large], for the rows v [small, small] of a basis; and back, a'^T = v^T y.
+  /// y = v a'^T, [rows, large], for some rows v [rows, small] of an orthonormal basis; and the
+  /// transpose, a'^T = alpha v^T y + beta a'^T.
   template <class T>
-  void to_basis(const T* v, const T* a, T* y) const {
-    blas::gemm<T>(false, !wide(), small(), large(), small(), T{1}, v, small(), a, n, T{0}, y,
-                  large());
+  void to_basis(std::int64_t rows, const T* v, const T* a, T* y) const {
+    blas::gemm<T>(false, !wide(), rows, large(), small(), T{1}, v, small(), a, n, T{0}, y, large());
   }
   template <class T>
-  void from_basis(const T* v, const T* y, T* a) const {
+  void from_basis(std::int64_t rows, const T* v, const T* y, T alpha, T beta, T* a) const {
     if (wide()) {
-      blas::gemm<T>(true, false, m, n, m, T{1}, v, m, y, n, T{0}, a, n);
+      blas::gemm<T>(true, false, m, n, rows, alpha, v, m, y, n, beta, a, n);
     } else {
-      blas::gemm<T>(true, false, m, n, n, T{1}, y, m, v, n, T{0}, a, n);
+      blas::gemm<T>(true, false, m, n, rows, alpha, y, m, v, n, beta, a, n);
     }
   }
 };
@@ -88,11 +89,13 @@ struct Spectrum {
 template <class T>
 Spectrum polar_spectrum(PolarShape shape, const T* w);
 
-/// Whether the last product of the exact path, w p^-1 or u v^T, may run in f32: for f32 matrices of
-/// order 64 and more, where its error is a small multiple of the rounding error u = 6e-8 of f32 and
-/// of the conditions of its factors, here at most 10.
+/// Whether the last product of the exact path, of factors of condition 10 at most, runs in f32: for
+/// f32 matrices of order 64 and more. Its error is a small multiple of the rounding error of f32.
 template <class T>
-bool narrow_product(const Tensor& sigma, double condition);
+constexpr bool narrow_product(PolarShape shape) {
+  constexpr std::int64_t order = 64;
+  return std::is_same_v<T, float> && shape.small() >= order;
+}
 
 /// Singular values below 1e-7 times the largest count as zero in the polar factor: sets them so.
 void polar_drop_null_space(Spectrum& spectrum);
@@ -105,7 +108,7 @@ double polar_prescale(PolarShape shape, const T* w, const Spectrum& spectrum);
 template <class T>
 double row_column_norm(PolarShape shape, const T* w);
 
-/// q = w h(w^T w) from the spectrum, in f64 and rounded once; but see narrow_product().
+/// q = w h(w^T w) from the spectrum, in f64 and rounded once; but see Note [Deflation].
 template <class T>
 void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectrum& spectrum, T* q);
 

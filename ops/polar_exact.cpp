@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 namespace isotape {
 namespace {
@@ -51,20 +52,83 @@ void spectrum_of_svd(PolarShape shape, const T* w, double* vectors, double* sigm
   }
 }
 
-double condition(const Tensor& sigma) {
-  const auto values = sigma.values<double>();
-  const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  return *least > 0 ? *most / *least : std::numeric_limits<double>::infinity();
+// Note [Deflation]
+//
+// q = w r, r = p^-1 = v diag(1 / s) v^T, is exact to kappa u in a precision u. Trained matrices owe
+// their kappa to few singular values far above the others. With t those right singular vectors, and
+// r_b the part of r on the rest,
+//
+//     q = (w - w t t^T) r_b + (w t) diag(1 / s_t) t^T:
+//
+// the narrow products with t run in f64, the large one in f32 with condition 10 at most.
+struct Deflation {
+  std::int64_t count = 0;
+  double bound = std::numeric_limits<double>::infinity();  // of what is left
+
+  // Whether that costs less than a large product in f64.
+  static std::optional<Deflation> of(const Tensor& sigma_tensor) {
+    constexpr double condition = 10;
+    constexpr std::int64_t largest_part = 8;
+    const auto sigma = sigma_tensor.values<double>();
+    const double bound = condition * *std::min_element(sigma.begin(), sigma.end());
+    const std::int64_t count =
+        std::count_if(sigma.begin(), sigma.end(), [bound](double s) { return s > bound; });
+    if (!(bound > 0) || count * largest_part > sigma_tensor.size()) return std::nullopt;
+    return Deflation{count, bound};
+  }
+};
+
+template <class T>
+Tensor rounded(std::int64_t m, std::int64_t n, const double* x) {
+  Tensor y({m, n}, dtype_of<T>());
+  std::transform(x, x + m * n, y.write<T>(), [](double entry) { return static_cast<T>(entry); });
+  return y;
+}
+
+// The polar factor by Note [Deflation].
+template <class T>
+void apply_deflated(const Deflation& deflation, PolarShape shape, const T* w,
+                    const Spectrum& spectrum, T* q) {
+  const std::int64_t n = shape.small();
+  const std::int64_t count = deflation.count;
+  const auto* const vectors = spectrum.vectors.data<double>();
+  const auto* const sigma = spectrum.sigma.data<double>();
+  Tensor work({2 * n + count, n}, f64);
+  auto* const scaled = work.write<double>();
+  double* const r = scaled + n * n;
+  double* const top = r + n * n;  // t^T
+  Tensor inverse({count}, f64);
+  std::int64_t found = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double h = sigma[i] > deflation.bound ? 0 : 1 / sigma[i];
+    for (std::int64_t j = 0; j < n; ++j) scaled[i * n + j] = h * vectors[i * n + j];
+    if (h > 0) continue;
+    std::copy_n(vectors + i * n, n, top + found * n);
+    inverse.write<double>()[found++] = 1 / sigma[i];
+  }
+  blas::gemm(true, false, n, n, n, 1.0, vectors, n, scaled, n, 0.0, r, n);
+  const Tensor rest = rounded<T>(n, n, r);
+  if (count == 0) {
+    shape.apply(w, rest.data<T>(), T{0}, q);
+    return;
+  }
+  Tensor wide({shape.m, shape.n}, f64);
+  auto* const w64 = wide.write<double>();
+  std::copy(w, w + shape.size(), w64);
+  Tensor images({count, shape.large()}, f64);  // (w t)^T
+  auto* const image = images.write<double>();
+  shape.to_basis(count, top, w64, image);
+  shape.from_basis(count, top, image, -1.0, 1.0, w64);
+  shape.apply(rounded<T>(shape.m, shape.n, w64).template data<T>(), rest.data<T>(), T{0}, q);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double h = inverse.data<double>()[i];
+    for (std::int64_t j = 0; j < shape.large(); ++j) image[i * shape.large() + j] *= h;
+  }
+  shape.from_basis(count, rounded<T>(count, n, top).template data<T>(),
+                   rounded<T>(count, shape.large(), image).template data<T>(), T{1}, T{1}, q);
 }
 
 }  // namespace
-
-template <class T>
-bool narrow_product(const Tensor& sigma, double condition) {
-  constexpr std::int64_t order = 64;
-  constexpr double limit = 10;
-  return std::is_same_v<T, float> && sigma.size() >= order && condition <= limit;
-}
 
 template <class T>
 Spectrum polar_spectrum(PolarShape shape, const T* w) {
@@ -114,6 +178,12 @@ double polar_prescale(PolarShape shape, const T* w, const Spectrum& spectrum) {
 template <class T>
 void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectrum& spectrum,
                  T* q) {
+  if (map.converged() && narrow_product<T>(shape)) {
+    if (const auto deflation = Deflation::of(spectrum.sigma)) {
+      apply_deflated(*deflation, shape, w, spectrum, q);
+      return;
+    }
+  }
   const std::int64_t n = shape.small();
   const auto* vectors = spectrum.vectors.data<double>();
   Tensor work({2 * n + 1, n}, f64);
@@ -124,13 +194,6 @@ void polar_exact(const PolarMap& map, PolarShape shape, const T* w, const Spectr
   scale_rows(n, h, vectors, scaled);
   blas::gemm(true, false, n, n, n, 1.0, vectors, n, scaled, n, 0.0, r, n);  // v h v^T
 
-  if (map.converged() && narrow_product<T>(spectrum.sigma, condition(spectrum.sigma))) {
-    Tensor rounded({n, n}, dtype_of<T>());
-    auto* const narrow = rounded.write<T>();
-    std::transform(r, r + n * n, narrow, [](double x) { return static_cast<T>(x); });
-    shape.apply(w, narrow, T{0}, q);
-    return;
-  }
   Tensor w64({shape.m, shape.n}, f64);
   std::copy(w, w + shape.size(), w64.write<double>());
   if constexpr (std::is_same_v<T, double>) {
@@ -160,14 +223,12 @@ double polar_defect(PolarShape shape, const T* q) {
   return static_cast<double>(largest);
 }
 
-template bool narrow_product<float>(const Tensor&, double);
 template Spectrum polar_spectrum<float>(PolarShape, const float*);
 template double row_column_norm<float>(PolarShape, const float*);
 template double polar_prescale<float>(PolarShape, const float*, const Spectrum&);
 template void polar_exact<float>(const PolarMap&, PolarShape, const float*, const Spectrum&,
                                  float*);
 template double polar_defect<float>(PolarShape, const float*);
-template bool narrow_product<double>(const Tensor&, double);
 template Spectrum polar_spectrum<double>(PolarShape, const double*);
 template double row_column_norm<double>(PolarShape, const double*);
 template double polar_prescale<double>(PolarShape, const double*, const Spectrum&);

@@ -33,14 +33,14 @@ PolarFactors polar_factored(PolarShape shape, const T* w, const Spectrum& spectr
   std::copy(w, w + shape.size(), w64);
   Tensor left({k, shape.large()}, f64);
   auto* const u = left.write<double>();
-  shape.to_basis(v, w64, u);
+  shape.to_basis(k, v, w64, u);
   scale_rows(k, shape.large(), inverses(spectrum.sigma).data<double>(), u);
 
   PolarFactors factors{left.to(dtype_of<T>()), spectrum.vectors.to(dtype_of<T>())};
-  if (std::is_same_v<T, double> || narrow_product<T>(spectrum.sigma, 1)) {
-    shape.from_basis(factors.right.data<T>(), factors.left.data<T>(), q);
+  if (std::is_same_v<T, double> || narrow_product<T>(shape)) {
+    shape.from_basis(k, factors.right.data<T>(), factors.left.data<T>(), T{1}, T{0}, q);
   } else {
-    shape.from_basis(v, u, w64);
+    shape.from_basis(k, v, u, 1.0, 0.0, w64);
     std::transform(w64, w64 + shape.size(), q, [](double x) { return static_cast<T>(x); });
   }
   return factors;
@@ -67,7 +67,7 @@ void polar_factored_derivative(PolarShape shape, const PolarFactors& factors,
   Tensor work({k, large + k}, dtype_of<T>());
   T* const y = work.write<T>();  // N^T, then [u x + N diag(h)]^T
   T* const x = y + k * large;
-  shape.to_basis(v, dq, y);
+  shape.to_basis(k, v, dq, y);
   blas::gemm(false, true, k, k, large, T{1}, u, large, y, large, T{0}, x, k);
   for_pairs(k, [&](std::int64_t i, std::int64_t j) {
     const T mij = x[i * k + j];
@@ -79,7 +79,7 @@ void polar_factored_derivative(PolarShape shape, const PolarFactors& factors,
   });
   if (complement) scale_rows(k, large, h, y);
   blas::gemm(true, false, k, large, k, T{1}, x, k, u, large, T(complement ? 1 : 0), y, large);
-  shape.from_basis(v, y, dw);
+  shape.from_basis(k, v, y, T{1}, T{0}, dw);
 }
 
 template PolarFactors polar_factored<float>(PolarShape, const float*, const Spectrum&, float*);
