@@ -63,14 +63,17 @@ bool contracts(const Deviation<T>& deviation) {
   return deviation.frobenius * power_bound<T>(small, g, limit / deviation.frobenius) < limit;
 }
 
+// What rounding alone may leave of |e|_F, which is that of k^2 sums.
+template <class T>
+double rounding(const Deviation<T>& deviation) {
+  return std::numeric_limits<T>::epsilon() * std::sqrt(double(deviation.e.dim(0)));
+}
+
 template <class T>
 bool within(const Deviation<T>& deviation, double max, double frobenius) {
-  // The Frobenius norm sees what the largest entry does not, many small ones of one sign, but it
-  // is that of the rounding of k^2 sums at least.
+  // The Frobenius norm sees what the largest entry does not, many small ones of one sign.
   const double tolerance = stiefel_tolerance(dtype_of<T>());
-  const double rounding =
-      4 * std::numeric_limits<T>::epsilon() * std::sqrt(double(deviation.e.dim(0)));
-  return max <= tolerance && frobenius <= std::max(tolerance, rounding);
+  return max <= tolerance && frobenius <= std::max(tolerance, 4 * rounding(deviation));
 }
 
 // A step w <- w (a I - b e) at w^T w = I + e. It leads to
@@ -212,7 +215,9 @@ class Retraction {
     for (;; step = {}) {
       deviation_.measure(job_, job_.moved);
       job_.stats.max_defect = deviation_.max;
-      if (within(deviation_, deviation_.max, deviation_.frobenius)) break;
+      if (within(deviation_, deviation_.max, deviation_.frobenius) && (steps > 0 || is_stray())) {
+        break;
+      }
       if (steps >= max_steps || !contracts(deviation_)) {
         take_exactly();
         break;
@@ -221,6 +226,10 @@ class Retraction {
     }
     job_.stats.steps = steps;
   }
+
+  // Whether the deviation after the move itself is that of rounding. Moves stretch, by d^T d: what
+  // small ones leave within the tolerance would add up, all of one sign.
+  bool is_stray() const { return reach_ == 0 || deviation_.frobenius <= 2 * rounding(deviation_); }
 
   // Whether nothing is left to do: the same for the next.
   bool step_at_once(const Step& step) {

@@ -57,7 +57,8 @@ void project_to_tangent(std::span<const ManifoldMove> moves);
 ///     Y. They end when the measured defect, max |E|, is at most stiefel_tolerance() and the
 ///     Frobenius norm of E within rounding, or with the step whose result is bound to be so by the
 ///     measured E before it; after 8 steps, or for a value that lies too far off, the polar factor
-///     is taken exactly.
+///     is taken exactly. A move that stretches by more than rounding is followed by one step at
+///     least: what small moves leave within the tolerance would add up.
 ///
 /// Directions are overwritten.
 ///

@@ -172,6 +172,22 @@ TEST_CASE("retract: many tiny deviations of one sign are not left to add up") {
   }
 }
 
+TEST_CASE("retract: what small moves stretch does not add up within the tolerance") {
+  Rng rng(12);
+  for (const Shape& shape : {Shape{64, 64}, Shape{4, 4}, Shape{100, 1568}}) {
+    CAPTURE(shape);
+    Tensor w = random_orthogonal(rng, shape, gain);
+    for (int step = 0; step < 40; ++step) {
+      // The stretch of one move is about 1e-7, a tenth of the tolerance.
+      const double size = 3e-4 * gain / std::sqrt(double(std::max(shape[0], shape[1])));
+      move_by(w, random_normal(rng, shape, size), gain);
+      const auto [low, high] = sigma_range(scale(w.to(DType::f64), 1 / gain).value());
+      CHECK(low >= 1 - 3e-7);
+      CHECK(high <= 1 + 3e-7);
+    }
+  }
+}
+
 TEST_CASE("retract: a huge step is shortened, of a square matrix to a turn of arctan(1/2)") {
   const double largest = 2 * std::sin(std::atan(0.5) / 2);
   for (const DType dtype : {DType::f32, DType::f64}) {
@@ -198,8 +214,9 @@ TEST_CASE("retract: takes as few steps as the measured deviation allows") {
     // Steps of order 1 alone need 4 from the largest moves and 1 from small ones; measuring what
     // the last one left would take no step less.
     const std::pair<double, int> cases[] = {{10.0, 3}, {0.02, 3}, {2e-4, 1}, {1e-5, 0}, {0, 0}};
-    for (const auto& [size, steps] : cases) {
-      CAPTURE(size);
+    for (const auto& one : cases) {
+      const auto [size, steps] = one;
+      CAPTURE(one.first);
       Rng rng(11);
       Tensor w = random_orthogonal(rng, shape);
       const RetractionStats stats = move_by(w, random_normal(rng, shape, size), 1);
