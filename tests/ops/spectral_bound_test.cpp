@@ -108,7 +108,7 @@ TEST_CASE("bounds: next to 1 in both directions") {
   for (const double x : {1 - 0x1p-53, 1.0, 1 + 0x1p-52, 1 + 0x1p-51, 1 + 0x1p-26}) {
     check_all(Tensor::of({x}, {1, 1}, DType::f64), x);
     Tensor w = Tensor::eye(40, DType::f64);
-    w.write<double>()[41 * 7] = x;
+    w.write<double>()[std::int64_t{41} * 7] = x;
     check_all(w, std::max(x, 1.0));
     CHECK(spectral_norm_bound(w) < std::max(x, 1.0) + 1e-12);
   }
