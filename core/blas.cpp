@@ -29,6 +29,8 @@ void dgetrs_(const char*, const int*, const int*, const double*, const int*, con
              const int*, int*);
 void spotrf_(const char*, const int*, float*, const int*, int*);
 void dpotrf_(const char*, const int*, double*, const int*, int*);
+void strtri_(const char*, const char*, const int*, float*, const int*, int*);
+void dtrtri_(const char*, const char*, const int*, double*, const int*, int*);
 void sgeqrf_(const int*, const int*, float*, const int*, float*, float*, const int*, int*);
 void dgeqrf_(const int*, const int*, double*, const int*, double*, double*, const int*, int*);
 void sorgqr_(const int*, const int*, const int*, float*, const int*, const float*, float*,
@@ -83,6 +85,7 @@ ISOTAPE_LAPACK(gesdd)
 ISOTAPE_LAPACK(getrf)
 ISOTAPE_LAPACK(getrs)
 ISOTAPE_LAPACK(potrf)
+ISOTAPE_LAPACK(trtri)
 ISOTAPE_LAPACK(geqrf)
 ISOTAPE_LAPACK(orgqr)
 #undef ISOTAPE_LAPACK
@@ -265,6 +268,31 @@ bool cholesky(std::int64_t n, T* a) {
 }
 
 template <class T>
+void triangular_inverse(std::int64_t n, T* a) {
+  const int order = narrow(n);
+  if (order == 0) return;
+  const char triangle = 'U';  // of the transpose: our lower one
+  const char diagonal = 'N';
+  int info = 0;
+  trtri(T{}, &triangle, &diagonal, &order, a, &order, &info);
+  require<NumericError>(info == 0, "triangular_inverse: expected a regular matrix of order ", n,
+                        ", got a zero on the diagonal at ", info);
+}
+
+template <class T>
+void triangular_product(bool right, bool trans, std::int64_t m, std::int64_t n, const T* a, T* b) {
+  const CBLAS_SIDE side = right ? CblasRight : CblasLeft;
+  const int order = stride(right ? n : m);
+  if constexpr (std::is_same_v<T, float>) {
+    cblas_strmm(CblasRowMajor, side, CblasLower, flag(trans), CblasNonUnit, narrow(m), narrow(n), 1,
+                a, order, b, stride(n));
+  } else {
+    cblas_dtrmm(CblasRowMajor, side, CblasLower, flag(trans), CblasNonUnit, narrow(m), narrow(n), 1,
+                a, order, b, stride(n));
+  }
+}
+
+template <class T>
 void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
   require<ShapeError>(m >= n, "qr_orthonormal: expected m >= n, got [", m, ", ", n, "]");
   const int rows = narrow(m);
@@ -303,6 +331,8 @@ void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
   template void lu_solve<T>(bool, std::int64_t, std::int64_t, const T*, const int*, T*);          \
   template void lu_inverse<T>(std::int64_t, const T*, const int*, T*);                            \
   template bool cholesky<T>(std::int64_t, T*);                                                    \
+  template void triangular_inverse<T>(std::int64_t, T*);                                          \
+  template void triangular_product<T>(bool, bool, std::int64_t, std::int64_t, const T*, T*);      \
   template void qr_orthonormal<T>(std::int64_t, std::int64_t, T*, T*);
 ISOTAPE_INSTANTIATE(float)
 ISOTAPE_INSTANTIATE(double)

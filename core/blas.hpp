@@ -67,6 +67,16 @@ void lu_inverse(std::int64_t n, const T* lu, const int* pivots, T* inverse);
 template <class T>
 bool cholesky(std::int64_t n, T* a);
 
+/// The inverse of a lower triangular [n, n], in place; what is above the diagonal stays.
+/// @throws NumericError  if an entry of the diagonal is zero
+template <class T>
+void triangular_inverse(std::int64_t n, T* a);
+
+/// b = op(a) b with a [m, m] lower triangular, or, from the right, b = b op(a) with a [n, n]; in
+/// place for b [m, n], at half the flops of gemm. What is above a's diagonal is not read.
+template <class T>
+void triangular_product(bool right, bool trans, std::int64_t m, std::int64_t n, const T* a, T* b);
+
 /// Orthonormal factor of the QR factorisation of [m, n], m >= n, in place; signs[j] = sign of R_jj.
 template <class T>
 void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs);

@@ -312,6 +312,50 @@ TEST_CASE("cholesky: tells that a matrix is not positive definite") {
   CHECK_FALSE(blas::cholesky<double>(1, nan.data()));
 }
 
+TEST_CASE_TEMPLATE("triangular_inverse: of a lower triangle, zeros above stay", T, float, double) {
+  for (const std::int64_t n : {0, 1, 2, 13}) {
+    CAPTURE(n);
+    const auto b = random_matrix<T>(n, n + 3, 12);
+    auto l = product(false, true, n, n, n + 3, b, b);
+    REQUIRE(blas::cholesky<T>(n, l.data()));
+    auto inverse = l;
+    blas::triangular_inverse<T>(n, inverse.data());
+    CHECK(distance(product(false, false, n, n, n, inverse, l), identity<T>(n)) <=
+          20 * tolerance<T>);
+    for (std::int64_t i = 0; i < n; ++i) {
+      for (std::int64_t j = i + 1; j < n; ++j) CHECK(inverse[i * n + j] == 0);
+    }
+  }
+  Matrix<T> singular = {1, 0, 5, 0};
+  CHECK_THROWS_WITH_AS(blas::triangular_inverse<T>(2, singular.data()),
+                       "triangular_inverse: expected a regular matrix of order 2, got a zero on "
+                       "the diagonal at 2",
+                       NumericError);
+}
+
+TEST_CASE_TEMPLATE("triangular_product: the product from either side, of the lower triangle alone",
+                   T, float, double) {
+  const std::int64_t m = 5;
+  const std::int64_t n = 8;
+  for (const bool right : {false, true}) {
+    for (const bool trans : {false, true}) {
+      CAPTURE(right);
+      CAPTURE(trans);
+      const std::int64_t order = right ? n : m;
+      auto a = random_matrix<T>(order, order, 3);  // full: what is above must not be read
+      const auto b = random_matrix<T>(m, n, 4);
+      auto result = b;
+      blas::triangular_product<T>(right, trans, m, n, a.data(), result.data());
+      for (std::int64_t i = 0; i < order; ++i) {
+        for (std::int64_t j = i + 1; j < order; ++j) a[i * order + j] = 0;
+      }
+      const auto expected =
+          right ? product(false, trans, m, n, n, b, a) : product(trans, false, m, n, m, a, b);
+      CHECK(distance(result, expected) <= 20 * tolerance<T>);
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("qr_orthonormal: a = q r, with the signs of r's diagonal", T, float, double) {
   for (const Extents& extents : {Extents{6, 6}, {9, 4}, {3, 1}, {200, 70}}) {
     const std::int64_t m = extents[0];
