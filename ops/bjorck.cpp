@@ -66,19 +66,6 @@ void check(const Vars& ws, const BjorckOptions& options) {
   }
 }
 
-template <class T>
-void require_finite(PolarShape shape, const T* w, std::int64_t matrix) {
-  T sum = 0;
-  for (std::int64_t i = 0; i < shape.size(); ++i) sum += w[i] * T{0};
-  if (sum == 0) [[likely]]
-    return;
-  const T* const bad =
-      std::find_if(w, w + shape.size(), [](T entry) { return !std::isfinite(entry); });
-  throw NumericError(message("bjorck: expected finite entries, got ", *bad, " at [",
-                             (bad - w) / shape.n, ", ", (bad - w) % shape.n, "] of matrix ",
-                             matrix));
-}
-
 // Calls body(job) for all: the large ones in turn, then the others, one thread each; on one thread
 // if together they are not worth waking another.
 template <class F>
@@ -151,7 +138,7 @@ class Forward {
     Matrix& matrix = item.matrices[job.index];
     matrix.map = {options_.iterations, options_.order};
 
-    require_finite(shape, w, place.first + job.index);
+    polar_require_finite("bjorck", shape, w, place.first + job.index);
     const bool done = options_.path == BjorckPath::fast && compute_fast(shape, w, q, matrix);
     if (!done || keep_) matrix.spectrum = polar_spectrum(shape, w);
     if (matrix.spectrum.sigma) summarise(matrix.spectrum, matrix.report);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 
 #include <isotape/core/blas.hpp>
@@ -62,6 +63,10 @@ struct PolarShape {
     }
   }
 };
+
+/// @throws NumericError  `op: expected finite entries, got nan at [1, 0] of matrix 2`
+template <class T>
+void polar_require_finite(std::string_view op, PolarShape shape, const T* w, std::int64_t matrix);
 
 /// Calls f(i, j) for all j <= i < n, tile by tile, so that the entries (i, j) and (j, i) of a
 /// matrix stay in a core's first cache.

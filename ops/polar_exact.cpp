@@ -5,6 +5,8 @@
 #include <limits>
 #include <optional>
 
+#include <isotape/core/error.hpp>
+
 namespace isotape {
 namespace {
 
@@ -131,6 +133,19 @@ void apply_deflated(const Deflation& deflation, PolarShape shape, const T* w,
 }  // namespace
 
 template <class T>
+void polar_require_finite(std::string_view op, PolarShape shape, const T* w, std::int64_t matrix) {
+  T sum = 0;
+  for (std::int64_t i = 0; i < shape.size(); ++i) sum += w[i] * T{0};
+  if (sum == 0) [[likely]]
+    return;
+  const T* const bad =
+      std::find_if(w, w + shape.size(), [](T entry) { return !std::isfinite(entry); });
+  throw NumericError(message(op, ": expected finite entries, got ", *bad, " at [",
+                             (bad - w) / shape.n, ", ", (bad - w) % shape.n, "] of matrix ",
+                             matrix));
+}
+
+template <class T>
 Spectrum polar_spectrum(PolarShape shape, const T* w) {
   const std::int64_t n = shape.small();
   Spectrum spectrum{Tensor({n, n}, f64), Tensor({n}, f64)};
@@ -223,12 +238,15 @@ double polar_defect(PolarShape shape, const T* q) {
   return static_cast<double>(largest);
 }
 
+template void polar_require_finite<float>(std::string_view, PolarShape, const float*, std::int64_t);
 template Spectrum polar_spectrum<float>(PolarShape, const float*);
 template double row_column_norm<float>(PolarShape, const float*);
 template double polar_prescale<float>(PolarShape, const float*, const Spectrum&);
 template void polar_exact<float>(const PolarMap&, PolarShape, const float*, const Spectrum&,
                                  float*);
 template double polar_defect<float>(PolarShape, const float*);
+template void polar_require_finite<double>(std::string_view, PolarShape, const double*,
+                                           std::int64_t);
 template Spectrum polar_spectrum<double>(PolarShape, const double*);
 template double row_column_norm<double>(PolarShape, const double*);
 template double polar_prescale<double>(PolarShape, const double*, const Spectrum&);
