@@ -33,4 +33,12 @@ namespace isotape {
 /// @throws ShapeError  if `orthogonal` has another shape; ValueError if c_in or c_out is below 1
 Var bcop_kernel(const Var& orthogonal, std::int64_t c_in, std::int64_t c_out);
 
+/// The same kernel from what it depends on: H, and of the P and Q matrices the columns R alone.
+///
+/// @param h      H: [1, c, c] or [c, c]
+/// @param bases  R of P1, Q1, P2, Q2, ..: matrices with orthonormal columns, [2(k-1), c,
+///               floor(c/2)]; with c = 1 or k = 1, where there are none, use the form above
+/// @throws ShapeError  if a shape differs, or the types; ValueError as above
+Var bcop_kernel(const Var& h, const Var& bases, std::int64_t c_in, std::int64_t c_out);
+
 }  // namespace isotape
