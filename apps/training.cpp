@@ -50,7 +50,7 @@ Training::Training(const RunConfig& config, const ModelSpec& spec, Dataset data)
       schedule_(Schedule::parse(config.schedule)) {
   if (config.orthogonal_update == "retract") {
     for (const auto& [name, weight] : model_.net.weights()) {
-      // Refused by what is no polar factor; a free weight has no manifold to stay on.
+      // Refused by what is no factor of raw; a free weight has no manifold to stay on.
       if (!std::holds_alternative<Unconstrained>(weight->parametrization())) weight->retract();
     }
   }

@@ -22,6 +22,11 @@ void check_extents(std::int64_t c_in, std::int64_t c_out, int k, int stride) {
                       "bcop: expected a stride that divides the kernel ", k, ", got ", stride);
 }
 
+// Whether there are bases beside H.
+bool has_bases(Projectors projectors, std::int64_t c, int k) {
+  return projectors == Projectors::tall && k > 1 && c > 1;
+}
+
 }  // namespace
 
 BcopConv2d::BcopConv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Rng& rng,
@@ -31,9 +36,19 @@ BcopConv2d::BcopConv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Rng& r
       k_(kernel / options.stride),
       options_(options),
       unshuffled_(c_in * options.stride * options.stride),
-      weight_({2 * (k_ - 1) + 1, std::max(unshuffled_, c_out_), std::max(unshuffled_, c_out_)},
+      weight_({options.projectors == Projectors::tall ? 1 : 2 * (k_ - 1) + 1,
+               std::max(unshuffled_, c_out_), std::max(unshuffled_, c_out_)},
               options.orthogonalization, rng) {
   weight_.raw.trainable = !options.frozen;
+  const std::int64_t c = std::max(unshuffled_, c_out_);
+  if (has_bases(options.projectors, c, k_)) {
+    CholeskyQr factor;
+    if (options.orthogonalization.raw_gain > 0) {
+      factor.raw_gain = options.orthogonalization.raw_gain;
+    }
+    projectors_.emplace(Shape{2 * (std::int64_t{k_} - 1), c, c / 2}, factor, rng);
+    projectors_->raw.trainable = !options.frozen;
+  }
   if (options.bias) {
     const double limit = 1 / std::sqrt(static_cast<double>(c_out_));
     bias_ = Parameter(random_uniform(rng, {c_out_}, -limit, limit));
@@ -41,21 +56,40 @@ BcopConv2d::BcopConv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Rng& r
   }
 }
 
+Var BcopConv2d::kernel_of(const Var& weight, const Var& projectors) const {
+  if (projectors) return bcop_kernel(weight, projectors, unshuffled_, c_out_);
+  if (options_.projectors == Projectors::square || k_ == 1) {
+    return bcop_kernel(weight, unshuffled_, c_out_);
+  }
+  // One channel: projectors of rank 0, whatever their matrices.
+  const Tensor none = Tensor::zeros({2 * (std::int64_t{k_} - 1), 1, 1}, weight.dtype());
+  return bcop_kernel(concat({weight, none}, 0), unshuffled_, c_out_);
+}
+
+bool BcopConv2d::is_recorded() const {
+  return weight_.raw.is_recorded() || (projectors_ && projectors_->raw.is_recorded());
+}
+
+// Of all that the kernel is made of: versions only grow, so their sum changes with either.
+std::uint64_t BcopConv2d::version() const {
+  return weight_.raw.version() + (projectors_ ? projectors_->raw.version() : 0);
+}
+
 Var BcopConv2d::kernel() const {
-  if (!weight_.raw.is_recorded()) return folded_kernel();
+  if (!is_recorded()) return folded_kernel();
   Tape& tape = *Tape::active();
-  Var kernel = tape.recall(&folded_, weight_.raw.version());
+  Var kernel = tape.recall(&folded_, version());
   if (!kernel) {
-    kernel = bcop_kernel(weight_.var(), unshuffled_, c_out_);
-    tape.remember(&folded_, weight_.raw.version(), kernel);
+    kernel = kernel_of(weight_.var(), projectors_ ? projectors_->var() : Var());
+    tape.remember(&folded_, version(), kernel);
   }
   return kernel;
 }
 
 Tensor BcopConv2d::folded_kernel() const {
-  return folded_.get(weight_.raw.version(), [this] {
+  return folded_.get(version(), [this] {
     const Paused paused;
-    return bcop_kernel(weight_.folded_f64(), unshuffled_, c_out_)
+    return kernel_of(weight_.folded_f64(), projectors_ ? projectors_->folded_f64() : Var())
         .value()
         .to(weight_.raw.value().dtype());
   });
@@ -86,9 +120,10 @@ Shape BcopConv2d::output_shape(const Shape& input) const {
 }
 
 std::string BcopConv2d::describe() const {
-  return message("BcopConv2d ", c_in_, " -> ", c_out_, ", kernel ", k_ * options_.stride,
-                 ", stride ", options_.stride, options_.frozen ? ", frozen" : "",
-                 options_.doubled ? ", doubled" : "", ", circular padding");
+  return message(
+      "BcopConv2d ", c_in_, " -> ", c_out_, ", kernel ", k_ * options_.stride, ", stride ",
+      options_.stride, options_.frozen ? ", frozen" : "", options_.doubled ? ", doubled" : "",
+      options_.projectors == Projectors::tall ? ", tall projectors" : "", ", circular padding");
 }
 
 Bound BcopConv2d::lipschitz_bound() const {
@@ -131,6 +166,7 @@ std::unique_ptr<Module> BcopConv2d::materialize(DType dtype) const {
 
 void BcopConv2d::collect(const std::string& prefix, ParameterList& parameters) {
   parameters.push_back({prefix + "raw", &weight_.raw});
+  if (projectors_) parameters.push_back({prefix + "projectors", &projectors_->raw});
   if (bias_) parameters.push_back({prefix + "bias", &bias_});
 }
 
@@ -140,6 +176,7 @@ void BcopConv2d::collect(const std::string& prefix, BufferList& buffers) {
 
 void BcopConv2d::collect(const std::string& prefix, std::vector<NamedWeight>& weights) {
   weights.push_back({prefix.substr(0, prefix.find_last_of('.')), &weight_});
+  if (projectors_) weights.push_back({prefix + "projectors", &*projectors_});
 }
 
 void BcopConv2d::collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const {

@@ -1,8 +1,18 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include <isotape/layers/weight.hpp>
 
 namespace isotape {
+
+/// What the projectors of a BCOP convolution on c channels are made of. Both reach the same
+/// kernels.
+enum class Projectors : std::uint8_t {
+  square,  ///< the first c/2 columns of the polar factor of a c x c matrix, as H [Li 2019]
+  tall,    ///< the orthonormal factor of a c x c/2 matrix, by Cholesky: no iteration, half the work
+};
 
 struct BcopOptions {
   int stride = 1;       ///< by pixel unshuffle; must divide the kernel and the image
@@ -13,15 +23,19 @@ struct BcopOptions {
   /// of the orthogonal convolutions [Li 2019, theorem 2].
   bool doubled = false;
   bool bias = true;
-  Bjorck orthogonalization = {};
+  Projectors projectors = Projectors::square;
+  Bjorck orthogonalization = {};  ///< of H and square projectors; raw_gain, if set, of all
 };
 
 /// Orthogonal 2-D convolution under circular padding: block convolution of an orthogonal matrix H
-/// with 2 (k - 1) projectors P_i, Q_i, each from the polar factor of a raw c x c matrix [Li 2019].
+/// with 2 (k - 1) projectors P_i, Q_i, each from the polar factor of a raw c x c matrix [Li 2019],
+/// or from a raw c x c/2 one.
 ///
 /// With stride s it is a pixel unshuffle by s followed by a stride-1 convolution of kernel k/s on
-/// c_in s^2 channels; raw is [2(k/s - 1) + 1, c, c], H, P1, Q1, ..., c = max(c_in s^2, c_out). The
-/// reference's mask of columns, kernel orientation and padding (k/2 before, (k-1)/2 after).
+/// c_in s^2 channels; raw is [2(k/s - 1) + 1, c, c], H, P1, Q1, ..., c = max(c_in s^2, c_out). With
+/// tall projectors raw is [1, c, c], H alone, and the parameter `projectors` is [2(k/s - 1), c,
+/// floor(c/2)]; where this is empty (k = s or c = 1) there is none. The reference's mask of
+/// columns, kernel orientation and padding (k/2 before, (k-1)/2 after).
 ///
 /// Lipschitz: 1 in l2; GNP: both for c_in s^2 = c_out, forward below, backward above [Li 2019].
 class BcopConv2d final : public Module {
@@ -55,7 +69,11 @@ class BcopConv2d final : public Module {
   int k_;
   BcopOptions options_;
   std::int64_t unshuffled_;  // c_in stride^2
+  Var kernel_of(const Var& raw_weight, const Var& projectors) const;
+  bool is_recorded() const;
+  std::uint64_t version() const;
   mutable Weight weight_;
+  mutable std::optional<Weight> projectors_;  // the bases R, if tall
   mutable Parameter bias_;
   VersionCache folded_;
 };

@@ -61,14 +61,23 @@ Bjorck bjorck_options(Site& site) {
   return bjorck;
 }
 
+CholeskyQr cholesky_options(Site& site) {
+  const double raw_gain = site.options.number("raw_gain", CholeskyQr{}.raw_gain);
+  require<ValueError>(raw_gain > 0 && raw_gain <= 1e6, site.spec.name, " (", site.spec.type,
+                      "): expected raw_gain in (0, 1e6], got ", raw_gain);
+  return {raw_gain};
+}
+
 Parametrization constraint(Site& site, std::string_view fallback) {
   const std::string word = site.options.text("constraint", fallback);
   if (word == "bjorck") return bjorck_options(site);
   if (word == "cayley") return Cayley{};
+  if (word == "cholesky-qr") return cholesky_options(site);
   if (word == "spectral-norm") return SpectralNorm{small_integer(site, "iterations", 1)};
-  require<ValueError>(
-      word == "unconstrained", site.spec.name, " (", site.spec.type,
-      "): expected constraint bjorck, cayley, spectral-norm or unconstrained, got '", word, "'");
+  require<ValueError>(word == "unconstrained", site.spec.name, " (", site.spec.type,
+                      "): expected constraint bjorck, cayley, cholesky-qr, spectral-norm or "
+                      "unconstrained, got '",
+                      word, "'");
   return Unconstrained{};
 }
 
@@ -85,6 +94,13 @@ std::int64_t input_channels(const Site& site) {
   return site.input[2];
 }
 
+Projectors projectors(Site& site) {
+  const std::string word = site.options.text("projectors", "square");
+  require<ValueError>(word == "square" || word == "tall", site.spec.name,
+                      " (bcop): expected projectors square or tall, got '", word, "'");
+  return word == "tall" ? Projectors::tall : Projectors::square;
+}
+
 Built build_bcop(Site& site) {
   const std::int64_t c_in = input_channels(site);
   const std::int64_t out = output_extent(site);
@@ -94,6 +110,7 @@ Built build_bcop(Site& site) {
   options.frozen = site.options.boolean("frozen", false);
   options.doubled = site.options.boolean("doubled", false);
   options.bias = site.options.boolean("bias", true);
+  options.projectors = projectors(site);
   options.orthogonalization = bjorck_options(site);
   return std::make_unique<BcopConv2d>(c_in, out, kernel, site.rng, options);
 }
@@ -150,8 +167,10 @@ struct Builder {
 
 const std::vector<Builder>& builders() {
   static const std::vector<Builder> table = {
-      {{"bcop", "out, kernel, stride, frozen, doubled, bias, order, iterations, raw_gain",
-        "orthogonal convolution by block convolution of projectors [Li 2019]"},
+      {{"bcop",
+        "out, kernel, stride, frozen, doubled, bias, projectors, order, iterations, raw_gain",
+        "orthogonal convolution by block convolution of projectors [Li 2019]; projectors square "
+        "(default) or tall"},
        build_bcop},
       {{"conv",
         "out, kernel, stride, groups, dilation, padding, bias, constraint, order, iterations, "
@@ -159,7 +178,8 @@ const std::vector<Builder>& builders() {
         "convolution; with constraint bjorck: reshaped-kernel orthogonalization"},
        build_conv},
       {{"linear", "out, bias, constraint, order, iterations, raw_gain",
-        "dense layer; constraint bjorck (default), cayley, spectral-norm or unconstrained"},
+        "dense layer; constraint bjorck (default), cayley, cholesky-qr, spectral-norm or "
+        "unconstrained"},
        build_linear},
       {{"max-min", "pairing", "larger and smaller of each pair of channels [Anil 2019]"},
        build_max_min},

@@ -12,8 +12,6 @@
 namespace isotape {
 namespace {
 
-constexpr double relative_rank_tolerance = 1e-7;
-
 struct Svd {
   Tensor u;  // [m, r]
   std::vector<double> s;
@@ -39,10 +37,10 @@ Var without(const Var& x, const Var& q) {
 
 }  // namespace
 
-Tensor complete_rank(const Tensor& w, double sigma, Rng& rng) {
+Tensor complete_rank(const Tensor& w, double sigma, Rng& rng, double tolerance) {
   require<NumericError>(all_finite(w), "complete_rank: expected finite entries");
   const Svd parts = svd(w);
-  const double cut = relative_rank_tolerance * parts.s.front();
+  const double cut = tolerance * parts.s.front();
   const std::int64_t rank =
       std::count_if(parts.s.begin(), parts.s.end(), [&](double s) { return s > cut; });
   const auto full = static_cast<std::int64_t>(parts.s.size());

@@ -5,8 +5,8 @@
 namespace isotape {
 
 std::string name(const Parametrization& parametrization) {
-  static const std::array<const char*, 4> names = {"unconstrained", "spectral-norm", "bjorck",
-                                                   "cayley"};
+  static const std::array<const char*, 5> names = {"unconstrained", "spectral-norm", "bjorck",
+                                                   "cayley", "cholesky-qr"};
   return names.at(parametrization.index());
 }
 

@@ -28,10 +28,16 @@ struct Bjorck {
 /// The Cayley transform of the raw matrix's skew part.
 struct Cayley {};
 
-/// A constraint is a value handed to a layer: it says how a raw matrix becomes a weight.
-using Parametrization = std::variant<Unconstrained, SpectralNorm, Bjorck, Cayley>;
+/// The orthonormal factor of the raw matrix's QR factorisation, by Cholesky: no iteration and no
+/// spectrum, but another factor than the nearest one. For weights of which only the span counts.
+struct CholeskyQr {
+  double raw_gain = 1;  ///< singular values of the initial raw matrix, > 0; see Bjorck
+};
 
-/// "unconstrained", "spectral-norm", "bjorck", "cayley": the names of model files.
+/// A constraint is a value handed to a layer: it says how a raw matrix becomes a weight.
+using Parametrization = std::variant<Unconstrained, SpectralNorm, Bjorck, Cayley, CholeskyQr>;
+
+/// "unconstrained", "spectral-norm", "bjorck", "cayley", "cholesky-qr": the names of model files.
 std::string name(const Parametrization& parametrization);
 
 }  // namespace isotape

@@ -31,6 +31,15 @@ void prepare_polar(const std::vector<NamedWeight>& weights) {
   }
 }
 
+// Any other weight by itself.
+void make(const NamedWeight& named) {
+  try {
+    named.weight->var();
+  } catch (const NumericError& error) {
+    throw NumericError(message(named.name, ": ", error.what()));
+  }
+}
+
 }  // namespace
 
 void prepare_weights(std::span<const NamedWeight> weights) {
@@ -39,7 +48,7 @@ void prepare_weights(std::span<const NamedWeight> weights) {
     Weight& weight = *named.weight;
     const auto* polar = std::get_if<Bjorck>(&weight.parametrization());
     if (polar == nullptr || weight.raw.manifold || !weight.raw.is_recorded()) {
-      weight.var();
+      make(named);
       continue;
     }
     if (!weight.is_missing()) continue;

@@ -7,6 +7,7 @@
 #include <isotape/core/error.hpp>
 #include <isotape/layers/null_space.hpp>
 #include <isotape/ops/cayley.hpp>
+#include <isotape/ops/cholesky_qr.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/matmul.hpp>
 #include <isotape/ops/reshape.hpp>
@@ -17,11 +18,18 @@ namespace {
 
 constexpr std::uint64_t null_space_seed = 0x5eed;
 
+// Singular values below this share of the largest are a lost rank: as bjorck has it, and a little
+// above what cholesky_qr refuses.
+double rank_tolerance(const Parametrization& parametrization) {
+  return std::holds_alternative<CholeskyQr>(parametrization) ? 1.01e-6 : 1e-7;
+}
+
 Tensor initial_matrix(const Shape& shape, const Parametrization& parametrization, double raw_gain,
                       Rng& rng) {
   const auto m = static_cast<double>(shape[-2]);
   const auto n = static_cast<double>(shape[-1]);
-  if (std::holds_alternative<Bjorck>(parametrization)) {
+  if (std::holds_alternative<Bjorck>(parametrization) ||
+      std::holds_alternative<CholeskyQr>(parametrization)) {
     return random_orthogonal(rng, shape, raw_gain);
   }
   if (std::holds_alternative<Cayley>(parametrization)) {
@@ -61,6 +69,10 @@ Weight::Weight(const Shape& shape, const Parametrization& parametrization, Rng& 
   if (const auto* bjorck = std::get_if<Bjorck>(&parametrization_)) {
     raw_gain_ = bjorck->raw_gain > 0 ? bjorck->raw_gain : 1 / std::sqrt(fan_in);
   }
+  if (const auto* qr = std::get_if<CholeskyQr>(&parametrization_)) {
+    require<ValueError>(qr->raw_gain > 0, "cholesky-qr: expected raw_gain > 0, got ", qr->raw_gain);
+    raw_gain_ = qr->raw_gain;
+  }
   raw = Parameter(initial_matrix(matrix, parametrization_, raw_gain_, rng).reshaped(shape));
   raw.decays = std::holds_alternative<Unconstrained>(parametrization_);
   if (const auto* spectral = std::get_if<SpectralNorm>(&parametrization_)) {
@@ -81,6 +93,7 @@ Var Weight::constrain(const Var& matrix) {
     return bjorck(matrix, polar->options);
   }
   if (std::holds_alternative<Cayley>(parametrization_)) return cayley(matrix);
+  if (std::holds_alternative<CholeskyQr>(parametrization_)) return cholesky_qr(matrix);
   if (const auto* spectral = std::get_if<SpectralNorm>(&parametrization_)) {
     const SpectralEstimate estimate =
         spectral_norm(matrix.value(), spectral->iterations, SpectralEstimate{.u = u_, .v = v_});
@@ -124,6 +137,9 @@ Tensor Weight::folded_f64() const {
   if (std::holds_alternative<Cayley>(parametrization_)) {
     return cayley(wide).value().reshaped(shape);
   }
+  if (std::holds_alternative<CholeskyQr>(parametrization_)) {
+    return cholesky_qr(wide).value().reshaped(shape);
+  }
   if (std::holds_alternative<SpectralNorm>(parametrization_)) {
     const Tensor u = u_.to(DType::f64);
     return spectral_normalize(wide, u, v_.to(DType::f64)).value().reshaped(shape);
@@ -138,13 +154,15 @@ Tensor Weight::folded() const {
   return folded_.get(version, [this] { return folded_f64().to(raw.value().dtype()); });
 }
 
-bool Weight::is_polar() const {
+// Of raw = weight times a symmetric or triangular matrix: bjorck or cholesky-qr.
+bool Weight::is_factor() const {
+  if (std::holds_alternative<CholeskyQr>(parametrization_)) return true;
   const auto* bjorck = std::get_if<Bjorck>(&parametrization_);
   return bjorck != nullptr && bjorck->options.iterations == 0;
 }
 
 bool Weight::is_orthogonal() const {
-  return is_polar() || std::holds_alternative<Cayley>(parametrization_);
+  return is_factor() || std::holds_alternative<Cayley>(parametrization_);
 }
 
 Residual Weight::residual() const {
@@ -155,7 +173,8 @@ Residual Weight::residual() const {
 }
 
 std::optional<std::string> Weight::complete_null_space(const std::string& name) {
-  if (!is_polar()) return std::nullopt;
+  if (!is_factor()) return std::nullopt;
+  const double tolerance = rank_tolerance(parametrization_);
   const Shape shape = matrix_shape(raw.value().shape());
   const std::int64_t m = shape[-2];
   const std::int64_t n = shape[-1];
@@ -166,7 +185,7 @@ std::optional<std::string> Weight::complete_null_space(const std::string& name) 
   for (std::int64_t b = 0; b < count; ++b) {
     const Tensor w = matrices.rows(b, b + 1).reshaped({m, n});
     Rng rng = Rng(null_space_seed).stream(name).stream(static_cast<std::uint64_t>(b));
-    completed.push_back(complete_rank(w, raw_gain_, rng));
+    completed.push_back(complete_rank(w, raw_gain_, rng, tolerance));
     if (!completed.back().shares_storage_with(w)) ++changed;
   }
   if (changed == 0) return std::nullopt;
@@ -178,7 +197,7 @@ std::optional<std::string> Weight::complete_null_space(const std::string& name) 
 
 void Weight::retract() {
   require<ValueError>(
-      is_polar(), "retract: expected a weight that is a polar factor (bjorck), got ",
+      is_factor(), "retract: expected a weight that is a factor of raw (bjorck, cholesky-qr), got ",
       isotape::name(parametrization_),
       std::holds_alternative<Bjorck>(parametrization_) ? " with a fixed number of iterations" : "");
   raw.write() = scale(folded_f64(), raw_gain_).value().to(raw.value().dtype());

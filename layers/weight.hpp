@@ -32,8 +32,9 @@ class VersionCache {
 /// [O, h w I], under a parametrization. The weight has the shape of the raw tensor.
 class Weight {
  public:
-  /// Initialises the raw tensor for the constraint: an orthogonal matrix times raw_gain for bjorck,
-  /// uniform in +-1/sqrt(n) for a free one, normal with deviation sqrt(2 / (m + n)) for cayley.
+  /// Initialises the raw tensor for the constraint: an orthogonal matrix times raw_gain for bjorck
+  /// and cholesky-qr, uniform in +-1/sqrt(n) for a free one, normal with deviation
+  /// sqrt(2 / (m + n)) for cayley.
   Weight(const Shape& shape, const Parametrization& parametrization, Rng& rng);
   /// A free weight.
   explicit Weight(Tensor value) : raw(std::move(value)) {}
@@ -48,17 +49,17 @@ class Weight {
   /// The same in f64, not rounded and not cached.
   Tensor folded_f64() const;
   /// Whether the singular values of the weight are all 1: a polar factor (bjorck without a fixed
-  /// number of iterations) or a Cayley transform.
+  /// number of iterations), the factor of a QR factorisation or a Cayley transform.
   bool is_orthogonal() const;
   /// max |W^T W - I| (smaller side) of the folded weight, for an orthogonal parametrization.
   Residual residual() const;
 
-  /// Where raw has lost rank, adds a seeded orthonormal basis of its null space, so that its polar
-  /// factor is orthogonal and agrees with the old one on the old range. Returns a warning if
-  /// anything was changed.
+  /// Where raw has lost rank, adds a seeded orthonormal basis of its null space, so that it has an
+  /// orthogonal factor; a polar factor agrees with the old one on the old range. Returns a warning
+  /// if anything was changed.
   std::optional<std::string> complete_null_space(const std::string& name);
   /// Moves raw onto the manifold scale * St and keeps it there (retracted training).
-  /// @throws ValueError  unless the weight is a polar factor
+  /// @throws ValueError  unless the weight is a polar factor or that of a QR factorisation
   void retract();
   double raw_gain() const { return raw_gain_; }
 
@@ -70,7 +71,7 @@ class Weight {
   void remember(Var weight);
 
  private:
-  bool is_polar() const;
+  bool is_factor() const;
   Var constrain(const Var& matrix);
   Parametrization parametrization_;
   double raw_gain_ = 1;

@@ -95,8 +95,12 @@ TEST_CASE("build_model: a wrong layer, option or shape is named") {
   }
   CHECK_THROWS_WITH_AS(
       build({"fc1", "linear", {{"out", std::int64_t{10}}, {"constraint", std::string("qr")}}}, {4}),
-      "fc1 (linear): expected constraint bjorck, cayley, spectral-norm or unconstrained, got 'qr'",
+      "fc1 (linear): expected constraint bjorck, cayley, cholesky-qr, spectral-norm or "
+      "unconstrained, got 'qr'",
       ValueError);
+  CHECK_THROWS_WITH_AS(
+      build({"c", "bcop", {{"out", std::int64_t{8}}, {"projectors", std::string("thin")}}}, mnist),
+      "c (bcop): expected projectors square or tall, got 'thin'", ValueError);
   CHECK_THROWS_WITH_AS(build({"fc1", "linear", {{"out", std::int64_t{10}}}}, mnist),
                        "fc1 (linear): expected input [n], got [28, 28, 1]; put a layer of type "
                        "flatten before it",

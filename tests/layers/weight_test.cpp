@@ -93,6 +93,32 @@ TEST_CASE("weight: a raw matrix that lost rank is completed at load and refused 
   CHECK_NOTHROW(layer.prepare());
 }
 
+TEST_CASE("weight: a factor by Cholesky is orthogonal, and a lost rank completed or refused") {
+  Rng rng(8);
+  Linear layer(4, 6, CholeskyQr{}, rng);
+  Weight& weight = *layer.weights()[0].weight;
+  CHECK(weight.is_orthogonal());
+  CHECK(std::abs(singular_values(weight.raw.value()).front() - 1) < 1e-6);
+  weight.raw.write() = random_normal(rng, {6, 4});
+  CHECK(weight.residual().value <= 3e-7);
+  CHECK(weight.residual().reason == "max |W^T W - I|, smaller side");
+  CHECK_FALSE(weight.complete_null_space("fc1"));
+  weight.raw.write() = of_rank(6, 4, 3, rng).to(DType::f32);
+  {
+    Tape tape;
+    CHECK_THROWS_AS(layer.prepare(), NumericError);
+    CHECK_THROWS_AS(weight.folded(), NumericError);
+  }
+  CHECK(weight.complete_null_space("fc1"));
+  CHECK(weight.residual().value <= 3e-7);
+  // Between what a polar factor and what a factor by Cholesky still takes.
+  weight.raw.write() = Tensor::of({1, 0, 0, 5e-7}, {2, 2});
+  CHECK(weight.complete_null_space("fc1"));
+  CHECK(weight.residual().value <= 3e-7);
+  CHECK_THROWS_WITH_AS(Weight({2, 2}, CholeskyQr{.raw_gain = 0}, rng),
+                       "cholesky-qr: expected raw_gain > 0, got 0", ValueError);
+}
+
 TEST_CASE("weight: the zero matrix and NaN are refused in training, naming the layer") {
   Rng rng(5);
   for (const double value : {0.0, std::numeric_limits<double>::quiet_NaN()}) {
@@ -115,8 +141,8 @@ TEST_CASE(
   CHECK(max_abs_diff(weight.var().value(), folded) <= 1e-6);
   CHECK_THROWS_WITH_AS(
       weight.retract(),
-      "retract: expected a weight that is a polar factor (bjorck), got bjorck with "
-      "a fixed number of iterations",
+      "retract: expected a weight that is a factor of raw (bjorck, cholesky-qr), got bjorck with a "
+      "fixed number of iterations",
       ValueError);
 }
 
@@ -130,10 +156,19 @@ TEST_CASE("weight: retracted, raw is on the manifold and is the weight up to its
   CHECK(std::abs(weight.raw.manifold->scale - 1.0 / 3) < 1e-12);
   Tape tape;
   CHECK(max_abs_diff(weight.var().value(), before) < 1e-6);
+  Weight factor({2, 9, 5}, CholeskyQr{.raw_gain = 2}, rng);
+  factor.raw.write() = random_normal(rng, {2, 9, 5});
+  const Tensor old = factor.folded();
+  factor.retract();
+  REQUIRE(factor.raw.manifold);
+  CHECK(factor.raw.manifold->scale == 2);
+  CHECK(max_abs_diff(factor.var().value(), old) < 1e-6);
+  CHECK(max_abs_diff(factor.folded(), old) < 1e-6);
   Weight free({5, 9}, Unconstrained{}, rng);
   CHECK_THROWS_WITH_AS(
       free.retract(),
-      "retract: expected a weight that is a polar factor (bjorck), got unconstrained", ValueError);
+      "retract: expected a weight that is a factor of raw (bjorck, cholesky-qr), got unconstrained",
+      ValueError);
 }
 
 TEST_SUITE_END();
