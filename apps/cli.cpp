@@ -2,9 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <sstream>
 
 #include <isotape/apps/errors.hpp>
+#include <isotape/apps/flags.hpp>
+#include <isotape/apps/help_formatter.hpp>
 #include <isotape/apps/run_config.hpp>
 #include <isotape/apps/suggestion.hpp>
 #include <isotape/apps/train_settings.hpp>
@@ -26,46 +27,9 @@ struct AllOptions {
   DoctorOptions doctor;
 };
 
-std::string with_dashes(std::string_view name) { return "--" + std::string(name); }
-
-void read(const Setting& s, const std::string& text, std::optional<double>& value) {
-  value = parse_number(with_dashes(s.name), text, s.limits);
-}
-void read(const Setting& s, const std::string& text, std::optional<std::int64_t>& value) {
-  value = parse_integer(with_dashes(s.name), text, s.limits);
-}
-void read(const Setting& s, const std::string& text, std::optional<std::vector<Eps>>& value) {
-  value = parse_eps_list(with_dashes(s.name), text);
-}
-void read(const Setting& s, const std::string& text, std::optional<std::string>& value) {
-  value = parse_word(with_dashes(s.name), text, s.choices);
-}
-
-std::string placeholder(const Setting& setting) {
-  if (setting.choices.empty()) return std::string(setting.placeholder);
-  std::string words;
-  for (const std::string_view choice : setting.choices) {
-    words += (words.empty() ? "" : "|") + std::string(choice);
-  }
-  return words;
-}
-
-template <class T>
-void add_setting(CLI::App& app, const Setting& setting, std::optional<T>& value) {
-  const auto assign = [setting, &value](const std::string& text) { read(setting, text, value); };
-  app.add_option_function<std::string>(with_dashes(setting.name), assign, std::string(setting.help))
-      ->type_name(placeholder(setting))
-      ->group(std::string(setting.group));
-}
-
 // Options that several subcommands share.
 void add_run(CLI::App& app, std::string& run, const char* what = "folder of a run") {
   app.add_option("RUN", run, what)->required()->type_name("");
-}
-void add_json(CLI::App& app, bool& json) { app.add_flag("--json", json, "print JSON"); }
-void add_threads(CLI::App& app, std::optional<std::int64_t>& threads) {
-  add_setting(app, {"threads", "N", "[$OMP_NUM_THREADS, cores]", "Options", a_thread_count},
-              threads);
 }
 void add_dataset(CLI::App& app, std::optional<std::string>& dataset,
                  std::optional<std::string>& data) {
@@ -226,46 +190,6 @@ const Command& command_of(std::string_view name) {
   return *found;
 }
 
-// Help in two columns, with descriptions broken into lines.
-class HelpFormatter final : public CLI::Formatter {
- public:
-  std::string make_option(const CLI::Option* option, bool positional) const override {
-    std::string left = "  " + make_option_name(option, positional) + make_option_opts(option);
-    const std::string indent(indent_, ' ');
-    std::string text;
-    if (left.size() + 2 > indent_) {
-      text = left + '\n';
-      left.clear();
-    }
-    left.resize(indent_, ' ');
-    std::istringstream words(make_option_desc(option));
-    std::string line = left;
-    for (std::string word; words >> word;) {
-      if (line.size() + 1 + word.size() > width_) {
-        text += line + '\n';
-        line = indent;
-      }
-      line += (line.size() == indent_ ? "" : " ") + word;
-    }
-    return text + line + '\n';
-  }
-  std::string make_option_opts(const CLI::Option* option) const override {
-    return option->get_type_name().empty() || option->get_positional()
-               ? ""
-               : " " + option->get_type_name();
-  }
-  // One blank line between groups is enough.
-  std::string make_help(const CLI::App* app, std::string name,
-                        CLI::AppFormatMode mode) const override {
-    const std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
-    return CLI::detail::find_and_replace(text, "\n\n\n", "\n\n");
-  }
-
- private:
-  std::size_t indent_ = 34;
-  std::size_t width_ = 100;
-};
-
 std::vector<std::string> names_of(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
@@ -298,9 +222,7 @@ CommandOptions parse_command_line(const std::vector<std::string>& arguments,
                                   const std::vector<std::string_view>& commands) {
   AllOptions all;
   CLI::App app("Norm-preserving networks with provable bounds, on a CPU.", "isotape");
-  const auto formatter = std::make_shared<HelpFormatter>();
-  formatter->label("SUBCOMMAND", "COMMAND");
-  app.formatter(formatter);
+  app.formatter(help_formatter());
   app.set_help_flag("-h,--help", "print this and stop");
   app.set_version_flag("--version", "isotape " + std::string(version),
                        "print the version and stop");
