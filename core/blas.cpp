@@ -5,6 +5,7 @@
 #include <limits>
 
 #include <isotape/core/error.hpp>
+#include <isotape/core/flop_count.hpp>
 #include <isotape/core/memory.hpp>
 
 // LAPACK as it stands in OpenBLAS itself; LAPACKE would bring a second BLAS into the process.
@@ -68,6 +69,20 @@ class Work {
   Storage storage_;
 };
 
+// Flops of a routine on [m, n] as flop_count.hpp lists them: long_side m n^2 + small_side n^3 for
+// m >= n.
+template <class T>
+void count(double long_side, double small_side, std::int64_t m, std::int64_t n) {
+  const auto large = static_cast<double>(std::max(m, n));
+  const auto small = static_cast<double>(std::min(m, n));
+  count_flops(dtype_of<T>(), (long_side * large + small_side * small) * small * small);
+}
+// Of a product with m n k multiplications.
+template <class T>
+void count_product(std::int64_t m, std::int64_t n, std::int64_t k) {
+  count_flops(dtype_of<T>(), 2 * static_cast<double>(m) * static_cast<double>(n * k));
+}
+
 CBLAS_TRANSPOSE flag(bool trans) { return trans ? CblasTrans : CblasNoTrans; }
 
 // Overloads, so that the templates below are written once.
@@ -123,6 +138,7 @@ template <class T>
 void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, T alpha,
           const T* a, std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c,
           std::int64_t ldc) {
+  count_product<T>(m, n, k);
   if constexpr (std::is_same_v<T, float>) {
     cblas_sgemm(CblasRowMajor, flag(trans_a), flag(trans_b), narrow(m), narrow(n), narrow(k), alpha,
                 a, stride(lda), b, stride(ldb), beta, c, stride(ldc));
@@ -135,6 +151,7 @@ void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64
 template <class T>
 void syrk(bool trans, std::int64_t n, std::int64_t k, T alpha, const T* a, std::int64_t lda, T beta,
           T* c, std::int64_t ldc) {
+  count_flops(dtype_of<T>(), static_cast<double>(n * (n + 1)) * static_cast<double>(k));
   if constexpr (std::is_same_v<T, float>) {
     cblas_ssyrk(CblasRowMajor, CblasLower, flag(trans), narrow(n), narrow(k), alpha, a, stride(lda),
                 beta, c, stride(ldc));
@@ -150,6 +167,7 @@ void syrk(bool trans, std::int64_t n, std::int64_t k, T alpha, const T* a, std::
 template <class T>
 void gemv(bool trans, std::int64_t m, std::int64_t n, T alpha, const T* a, std::int64_t lda,
           const T* x, T beta, T* y) {
+  count_product<T>(m, n, 1);
   if constexpr (std::is_same_v<T, float>) {
     cblas_sgemv(CblasRowMajor, flag(trans), narrow(m), narrow(n), alpha, a, stride(lda), x, 1, beta,
                 y, 1);
@@ -177,16 +195,19 @@ void symmetric_eigen(std::int64_t n, T* a, T* values) {
   syevd(T{}, &vectors, &triangle, &order, a, &order, values, work.data(), &work_size,
         integers.data(), &integer_query, &info);
   check("symmetric_eigen", info);
+  count<T>(0, 14.0 / 3, n, n);
 }
 
 template <class T>
 void singular_values(std::int64_t m, std::int64_t n, T* a, T* values) {
   gesdd_row_major<T>('N', m, n, a, values, a, a);
+  count<T>(4, -4.0 / 3, m, n);
 }
 
 template <class T>
 void svd(std::int64_t m, std::int64_t n, T* a, T* s, T* u, T* vt) {
   gesdd_row_major<T>('S', m, n, a, s, u, vt);
+  count<T>(8, 4.0 / 3, m, n);
 }
 
 void singular_values_complex(std::int64_t m, std::int64_t n, double* a, double* values) {
@@ -207,6 +228,7 @@ void singular_values_complex(std::int64_t m, std::int64_t n, double* a, double* 
   zgesdd_(&vectors, &rows, &columns, a, &rows, values, a, &rows, a, &rank, work.data(), &size,
           reals.data(), integers.data(), &info);
   check("singular_values_complex", info);
+  count<double>(4 * 4, -4 * 4.0 / 3, m, n);
 }
 
 template <class T>
@@ -217,6 +239,7 @@ void lu_factor(std::int64_t n, T* a, int* pivots) {
   getrf(T{}, &order, &order, a, &order, pivots, &info);
   require<NumericError>(info == 0, "lu_factor: expected a regular matrix of order ", n,
                         ", got a zero pivot at ", info);
+  count<T>(0, 2.0 / 3, n, n);
 }
 
 template <class T>
@@ -235,6 +258,7 @@ void lu_solve(bool trans, std::int64_t n, std::int64_t columns, const T* lu, con
   int info = 0;
   getrs(T{}, &mode, &order, &sides, lu, &order, pivots, transposed.data(), &order, &info);
   check("lu_solve", info);
+  count_product<T>(n, n, columns);
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < columns; ++j) b[i * columns + j] = transposed[j * n + i];
   }
@@ -251,6 +275,7 @@ void lu_inverse(std::int64_t n, const T* lu, const int* pivots, T* inverse) {
   int info = 0;
   getrs(T{}, &mode, &order, &order, lu, &order, pivots, inverse, &order, &info);
   check("lu_inverse", info);
+  count_product<T>(n, n, n);
 }
 
 template <class T>
@@ -259,6 +284,7 @@ bool cholesky(std::int64_t n, T* a) {
   const char triangle = 'U';  // of the transpose: our lower one
   int info = 0;
   if (order > 0) potrf(T{}, &triangle, &order, a, &order, &info);
+  count<T>(0, 1.0 / 3, n, n);
   bool positive = info == 0;
   for (std::int64_t i = 0; i < n; ++i) {
     std::fill(a + i * n + i + 1, a + (i + 1) * n, T{0});
@@ -311,6 +337,7 @@ void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
   for (std::int64_t j = 0; j < n; ++j) signs[j] = tall[j * m + j] < 0 ? T{-1} : T{1};
   orgqr(T{}, &rows, &columns, &columns, tall.data(), &rows, tau.data(), work.data(), &size, &info);
   check("qr_orthonormal", info);
+  count<T>(4, -4.0 / 3, m, n);
   for (std::int64_t i = 0; i < m; ++i) {
     for (std::int64_t j = 0; j < n; ++j) a[i * n + j] = tall[j * m + i];
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <isotape/core/error.hpp>
+#include <isotape/core/flop_count.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/conv2d_kernel.hpp>
 
@@ -231,6 +232,9 @@ void reorder(const Convolution& c, const memory& from, const memory& to) {
 template <class F>
 auto with_convolution(const Conv2dGeometry& g, Pass pass, bool bias, F&& f) {
   const OneThreadWhenNested guard;
+  count_convolution_flops(2 * static_cast<double>(g.y_shape().size()) *
+                          static_cast<double>(g.kernel_height * g.kernel_width) *
+                          static_cast<double>(g.group_channels()));
   try {
     return f(*find_or_create({g, pass, bias, omp_get_max_threads()}));
   } catch (const dnnl::error& error) {

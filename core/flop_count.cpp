@@ -1,0 +1,33 @@
+#include <isotape/core/flop_count.hpp>
+
+#include <atomic>
+
+namespace isotape {
+namespace {
+
+// Whole numbers up to 2^53 add exactly; a program that counts further loses units of nothing.
+std::atomic<double> f32_flops{0};
+std::atomic<double> f64_flops{0};
+std::atomic<double> convolution_flops{0};
+
+}  // namespace
+
+FlopCount operator-(const FlopCount& a, const FlopCount& b) {
+  return {a.f32 - b.f32, a.f64 - b.f64, a.convolution - b.convolution};
+}
+
+FlopCount operator+(const FlopCount& a, const FlopCount& b) {
+  return {a.f32 + b.f32, a.f64 + b.f64, a.convolution + b.convolution};
+}
+
+FlopCount flop_count() { return {f32_flops, f64_flops, convolution_flops}; }
+
+void count_flops(DType dtype, double flops) {
+  (dtype == DType::f64 ? f64_flops : f32_flops).fetch_add(flops, std::memory_order_relaxed);
+}
+
+void count_convolution_flops(double flops) {
+  convolution_flops.fetch_add(flops, std::memory_order_relaxed);
+}
+
+}  // namespace isotape
