@@ -82,6 +82,11 @@ class Pool {
     stats_.cached_bytes = 0;
   }
 
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    stats_.peak_bytes = stats_.live_bytes;
+  }
+
   MemoryStats stats() {
     const std::lock_guard lock(mutex_);
     return stats_;
@@ -111,6 +116,8 @@ class Pool {
 };
 
 MemoryStats memory_stats() { return Pool::instance().stats(); }
+
+void reset_peak_memory() { Pool::instance().reset_peak(); }
 
 void release_cached_memory() { Pool::instance().trim(); }
 

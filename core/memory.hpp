@@ -17,6 +17,9 @@ struct MemoryStats {
 };
 MemoryStats memory_stats();
 
+/// Starts peak_bytes anew, from what is handed out now.
+void reset_peak_memory();
+
 /// Gives the cached blocks back to the system.
 void release_cached_memory();
 

@@ -153,7 +153,7 @@ void Tape::walk(Node& node, bool retain) {
   }
 }
 
-void Tape::backward(const Var& y, Tensor dy, BackwardOptions options) {
+void Tape::backward(const Var& y, Tensor dy, const BackwardOptions& options) {
   if (!dy) {
     require<ShapeError>(y.value().size() == 1, "backward: expected a scalar or a dy, got shape ",
                         y.shape());
@@ -164,7 +164,7 @@ void Tape::backward(const Var& y, Tensor dy, BackwardOptions options) {
   backward({&y, 1}, std::move(dys), options);
 }
 
-void Tape::backward(std::span<const Var> ys, Tensors dys, BackwardOptions options) {
+void Tape::backward(std::span<const Var> ys, Tensors dys, const BackwardOptions& options) {
   require<ShapeError>(ys.size() == dys.size(), "backward: expected ", ys.size(), " gradients, got ",
                       dys.size());
   const Paused paused;
@@ -177,7 +177,10 @@ void Tape::backward(std::span<const Var> ys, Tensors dys, BackwardOptions option
     add_to(nodes_[y.node_].outputs[y.output_].grad, std::move(dys[i]));
     end = std::max(end, y.node_ + 1);
   }
-  while (end-- > 0) walk(nodes_[end], options.retain);
+  while (end-- > 0) {
+    if (options.visit) options.visit(end);
+    walk(nodes_[end], options.retain);
+  }
 }
 
 void Tape::clear_grads() {

@@ -66,6 +66,8 @@ using Tangents = std::array<Tensor, N>;
 
 struct BackwardOptions {
   bool retain = false;  ///< keep the saved values, so that backward or jvp may run again
+  /// Called with the place of each node before the walk passes it: to see where the time goes.
+  std::function<void(std::size_t node)> visit = {};
 };
 
 /// Records operations in execution order; backward is the reverse walk. Constructing a Tape makes
@@ -99,9 +101,9 @@ class Tape {
   /// Walks back from y, seeded with dy (1 if absent, for a scalar y). Saved values are freed as the
   /// walk passes them.
   /// @throws Error  if a saved value was overwritten since, or was freed by an earlier walk
-  void backward(const Var& y, Tensor dy = {}, BackwardOptions options = {});
+  void backward(const Var& y, Tensor dy = {}, const BackwardOptions& options = {});
   /// The same from several values; an absent dy is zero.
-  void backward(std::span<const Var> ys, Tensors dys, BackwardOptions options = {});
+  void backward(std::span<const Var> ys, Tensors dys, const BackwardOptions& options = {});
   /// Forgets the gradients of leaves and kept values (not those in sinks).
   void clear_grads();
 

@@ -50,6 +50,16 @@ TEST_CASE("memory: the figures follow what is held") {
   CHECK(memory_stats().cached_bytes == 0);
 }
 
+TEST_CASE("memory: the peak can be started anew") {
+  const std::int64_t held = memory_stats().live_bytes;
+  { const Storage block(std::size_t{1} << 22); }
+  CHECK(memory_stats().peak_bytes >= held + (1 << 22));
+  reset_peak_memory();
+  CHECK(memory_stats().peak_bytes == held);
+  { const Storage block(std::size_t{1} << 20); }
+  CHECK(memory_stats().peak_bytes == held + (1 << 20));
+}
+
 TEST_CASE("memory: a block holds at least what was asked and wastes at most an eighth") {
   for (std::size_t bytes = 1; bytes < (std::size_t{1} << 34); bytes = bytes * 5 / 4 + 1) {
     if (bytes > (1U << 24U)) break;

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <utility>
+#include <vector>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/tape.hpp>
@@ -22,6 +23,22 @@ TEST_CASE("tape: a chain is differentiated in reverse order") {
   const Var y = mul(x, x);
   tape.backward(mul(y, y));
   CHECK(x.grad().item() == 4 * 27);
+}
+
+TEST_CASE("tape: a visitor is told every node of the walk, last to first, before it is passed") {
+  Tape tape;
+  const Var x = tape.leaf(vector({3}));
+  const Var y = mul(x, x);
+  const Var unused = mul(y, x);
+  std::vector<std::size_t> places;
+  std::vector<bool> done;
+  tape.backward(y, {}, {.visit = [&](std::size_t node) {
+                  places.push_back(node);
+                  done.push_back(static_cast<bool>(x.grad()));
+                }});
+  CHECK(places == std::vector<std::size_t>{1, 0});
+  CHECK(done == std::vector<bool>{false, true});
+  CHECK(unused.value().item() == 27);
 }
 
 TEST_CASE("tape: a gradient handed to two inputs is not corrupted by later additions") {
