@@ -17,6 +17,17 @@ std::optional<T> whole(std::string_view text) {
   return value;
 }
 
+// The words between commas.
+std::vector<std::string_view> split(std::string_view text) {
+  std::vector<std::string_view> words;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
 template <class T>
 T checked(std::string_view name, std::string_view text, const Limits& limits) {
   const std::optional<T> value = whole<T>(text);
@@ -43,6 +54,15 @@ std::int64_t parse_integer(std::string_view name, std::string_view text, const L
   return checked<std::int64_t>(name, text, limits);
 }
 
+std::vector<std::int64_t> parse_integers(std::string_view name, std::string_view text,
+                                         const Limits& limits) {
+  std::vector<std::int64_t> values;
+  for (const std::string_view word : split(text)) {
+    values.push_back(parse_integer(name, word, limits));
+  }
+  return values;
+}
+
 std::string parse_word(std::string_view name, std::string_view text,
                        const std::vector<std::string_view>& words) {
   require<UsageError>(!text.empty(), name, ": expected a value, got ''");
@@ -58,6 +78,13 @@ std::string parse_word(std::string_view name, std::string_view text,
   return std::string(text);
 }
 
+std::vector<std::string> parse_words(std::string_view name, std::string_view text,
+                                     const std::vector<std::string_view>& words) {
+  std::vector<std::string> chosen;
+  for (const std::string_view word : split(text)) chosen.push_back(parse_word(name, word, words));
+  return chosen;
+}
+
 std::vector<std::int64_t> parse_extents(std::string_view name, std::string_view text) {
   std::vector<std::int64_t> extents;
   bool good = true;
@@ -71,6 +98,17 @@ std::vector<std::int64_t> parse_extents(std::string_view name, std::string_view 
   require<UsageError>(good && extents.size() <= 6, name,
                       ": expected extents >= 1 such as 28x28x1, got '", text, "'");
   return extents;
+}
+
+std::vector<std::vector<std::int64_t>> parse_matrices(std::string_view name,
+                                                      std::string_view text) {
+  std::vector<std::vector<std::int64_t>> list;
+  for (const std::string_view word : split(text)) {
+    list.push_back(parse_extents(name, word));
+    require<UsageError>(list.back().size() == 2 || list.back().size() == 3, name,
+                        ": expected matrices such as 64x64 or 8x64x64, got '", word, "'");
+  }
+  return list;
 }
 
 }  // namespace isotape

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include <isotape/apps/bench/flags.hpp>
 #include <isotape/apps/errors.hpp>
 #include <isotape/apps/flags.hpp>
 #include <isotape/apps/help_formatter.hpp>
@@ -25,6 +26,7 @@ struct AllOptions {
   LayersOptions layers;
   DatasetsOptions datasets;
   DoctorOptions doctor;
+  BenchFlags bench;
 };
 
 // Options that several subcommands share.
@@ -113,6 +115,8 @@ void add_models(CLI::App& app, AllOptions& all) {
   add_json(app, models.json);
 }
 
+void add_bench(CLI::App& app, AllOptions& all) { all.bench.add(app); }
+
 void add_layers(CLI::App& app, AllOptions& all) { add_json(app, all.layers.json); }
 
 void add_datasets(CLI::App& app, AllOptions& all) {
@@ -168,6 +172,10 @@ constexpr Command known_commands[] = {
      take<&AllOptions::eval>},
     {"audit", "singular values, bounds and gradient norms by layer",
      "Exits 3 if a layer breaks its claim.", add_audit, take<&AllOptions::audit>},
+    {"bench", "time, memory and work of training, evaluation and the parts of them",
+     "Without a COMMAND it measures a training step. Flags follow the COMMAND.\n"
+     "Example:\n  isotape bench step --model bcop-large --dataset cifar10 --threads 1 --json",
+     add_bench, [](AllOptions& all) { return CommandOptions(all.bench.take()); }},
     {"export", "weights folded anew from the raw tensors, for other programs",
      "Example:\n  isotape export runs/bcop-small-mnist-1 --to safetensors --out "
      "weights.safetensors",
@@ -202,8 +210,12 @@ std::vector<std::string> names_of(const CLI::App& app) {
 // What CLI11 refuses, in our words.
 [[noreturn]] void refuse(const CLI::App& app, const CLI::ParseError& error) {
   const bool top = app.get_parent() == nullptr;
-  const std::string name = top ? "" : app.get_name() + ": ";
-  const std::string see = "; see `isotape " + (top ? "" : app.get_name() + " ") + "--help`";
+  std::string path;  // "bench step"
+  for (const CLI::App* at = &app; at->get_parent() != nullptr; at = at->get_parent()) {
+    path = at->get_name() + (path.empty() ? "" : " ") + path;
+  }
+  const std::string name = top ? "" : path + ": ";
+  const std::string see = "; see `isotape " + path + (top ? "" : " ") + "--help`";
   const std::vector<std::string> unknown = app.remaining();
   if (!unknown.empty()) {
     const std::string word = unknown.front().substr(0, unknown.front().find('='));
@@ -247,8 +259,9 @@ CommandOptions parse_command_line(const std::vector<std::string>& arguments,
   } catch (const CLI::Success&) {
     return TextRequest{app.help()};
   } catch (const CLI::ParseError& error) {
-    const auto given = app.get_subcommands();
-    refuse(given.empty() ? app : *given.front(), error);
+    const CLI::App* given = &app;
+    while (!given->get_subcommands().empty()) given = given->get_subcommands().front();
+    refuse(*given, error);
   }
   return command_of(app.get_subcommands().front()->get_name()).take(all);
 }

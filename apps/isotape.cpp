@@ -35,6 +35,7 @@ const std::vector<Command>& commands() {
       command<TrainOptions, run_train>("train"),
       command<EvalOptions, run_eval>("eval"),
       command<AuditOptions, run_audit>("audit"),
+      command<BenchOptions, run_bench>("bench"),
       command<ExportOptions, run_export>("export"),
       command<ModelsOptions, run_models>("models"),
       command<LayersOptions, run_layers>("layers"),

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <isotape/apps/eps.hpp>
@@ -84,6 +85,53 @@ struct LayersOptions {
 struct DatasetsOptions {
   std::string data;
   bool json = false;
+};
+
+/// What is measured, and how often. Each benchmark has its defaults in bench_flags.cpp.
+struct BenchStepOptions {
+  TrainOptions train;  ///< model, dataset, batch, orthogonal_update, seed, threads
+  std::int64_t repetitions = 20;
+  std::int64_t warmup = 10;  ///< steps before, which make the weights what training makes of them
+  bool json = false;
+};
+
+struct BenchOrthogonalizeOptions {
+  std::vector<std::vector<std::int64_t>> matrices;  ///< empty: the usual list
+  std::vector<std::string> methods;                 ///< empty: all
+  double kappa = 10;
+  std::int64_t repetitions = 5;
+  std::optional<std::int64_t> threads;
+  bool json = false;
+};
+
+struct BenchOpsOptions {
+  std::vector<std::string> ops;  ///< empty: all
+  std::int64_t batch = 128;
+  std::int64_t repetitions = 10;
+  std::optional<std::int64_t> threads;
+  bool json = false;
+};
+
+struct BenchEvalOptions {
+  TrainOptions train;  ///< model, dataset, seed, threads
+  std::vector<std::int64_t> batches = {1, 32, 256};
+  std::int64_t repetitions = 10;
+  bool json = false;
+};
+
+struct BenchScalingOptions {
+  TrainOptions train;         ///< as of a step, but for threads
+  std::string work = "step";  ///< or "evaluation"
+  std::vector<std::int64_t> threads = {1, 2};
+  std::int64_t repetitions = 20;
+  std::int64_t warmup = 10;
+  bool json = false;
+};
+
+struct BenchOptions {
+  std::variant<BenchStepOptions, BenchOpsOptions, BenchOrthogonalizeOptions, BenchEvalOptions,
+               BenchScalingOptions>
+      what;
 };
 
 struct DoctorOptions {

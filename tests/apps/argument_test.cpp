@@ -58,6 +58,25 @@ TEST_CASE("parse_extents: reads a shape") {
   }
 }
 
+TEST_CASE("parse_integers, parse_words, parse_matrices: read lists, and refuse what is none") {
+  CHECK(parse_words("--methods", "b,a", {"a", "b"}) == std::vector<std::string>{"b", "a"});
+  CHECK_THROWS_WITH_AS(parse_words("--methods", "a,c", {"a", "b"}),
+                       "--methods: expected a or b, got 'c'", UsageError);
+  CHECK_THROWS_AS(parse_words("--methods", "a,", {"a", "b"}), UsageError);
+  const Limits limits{1, 64, false, "an integer in 1..64"};
+  CHECK(parse_integers("--threads", "1,2,16", limits) == std::vector<std::int64_t>{1, 2, 16});
+  for (const char* text : {"", "1,", ",1", "1,,2", "0", "1,65", "1 2"}) {
+    CAPTURE(text);
+    CHECK_THROWS_AS(parse_integers("--threads", text, limits), UsageError);
+  }
+  CHECK(parse_matrices("--matrices", "8x9,2x3x4") ==
+        std::vector<std::vector<std::int64_t>>{{8, 9}, {2, 3, 4}});
+  for (const char* text : {"", "8", "8x9,", "1x2x3x4", "8x0"}) {
+    CAPTURE(text);
+    CHECK_THROWS_AS(parse_matrices("--matrices", text), UsageError);
+  }
+}
+
 TEST_CASE("did_you_mean: suggests the nearest name, or nothing when none is near") {
   CHECK(did_you_mean("--epoch", {"--eps", "--epochs"}) == "; did you mean --epochs?");
   CHECK(did_you_mean("trian", {"train", "eval"}) == "; did you mean train?");

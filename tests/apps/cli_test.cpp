@@ -9,8 +9,8 @@ using namespace isotape;
 
 namespace {
 
-const std::vector<std::string_view> every_command = {"train",  "eval",   "audit",    "export",
-                                                     "models", "layers", "datasets", "doctor"};
+const std::vector<std::string_view> every_command = {
+    "train", "eval", "audit", "bench", "export", "models", "layers", "datasets", "doctor"};
 
 CommandOptions parse(const std::vector<std::string>& arguments) {
   return parse_command_line(arguments, every_command);
@@ -82,6 +82,50 @@ TEST_CASE("cli: the other commands' flags fill their options") {
   CHECK(parsed<LayersOptions>({"layers", "--json"}).json);
   CHECK(parsed<DatasetsOptions>({"datasets", "--data", "d"}).data == "d");
   CHECK(parsed<DoctorOptions>({"doctor", "--threads", "2"}).threads == 2);
+}
+
+TEST_CASE("cli: bench's flags fill the options of what is measured") {
+  const auto step = std::get<BenchStepOptions>(
+      parsed<BenchOptions>({"bench", "step", "--model", "mlp-3", "--dataset", "mnist", "--batch",
+                            "9", "--threads", "2", "--orthogonal-update", "retract",
+                            "--repetitions", "3", "--warmup", "4", "--seed", "5", "--json"})
+          .what);
+  CHECK(step.train.model == "mlp-3");
+  CHECK(step.train.dataset == "mnist");
+  CHECK(step.train.batch == 9);
+  CHECK(step.train.threads == 2);
+  CHECK(step.train.seed == 5);
+  CHECK(step.train.orthogonal_update == "retract");
+  CHECK(step.repetitions == 3);
+  CHECK(step.warmup == 4);
+  CHECK(step.json);
+  const auto plain = std::get<BenchStepOptions>(parsed<BenchOptions>({"bench", "--batch=3"}).what);
+  CHECK(plain.train.batch == 3);
+  CHECK(plain.repetitions == 20);
+  const auto matrices = std::get<BenchOrthogonalizeOptions>(
+      parsed<BenchOptions>({"bench", "orthogonalize", "--matrices", "8x9,2x3x4", "--methods",
+                            "fast", "--kappa", "3", "--threads=1", "--repetitions=2", "--json"})
+          .what);
+  CHECK(matrices.matrices == std::vector<std::vector<std::int64_t>>{{8, 9}, {2, 3, 4}});
+  CHECK(matrices.methods == std::vector<std::string>{"fast"});
+  CHECK(matrices.kappa == 3);
+  CHECK(matrices.threads == 1);
+  CHECK(matrices.repetitions == 2);
+  CHECK(matrices.json);
+  const auto ops = std::get<BenchOpsOptions>(
+      parsed<BenchOptions>({"bench", "ops", "--ops", "pad,adam", "--batch=7", "--repetitions=2"})
+          .what);
+  CHECK(ops.ops == std::vector<std::string>{"pad", "adam"});
+  CHECK(ops.batch == 7);
+  CHECK(ops.repetitions == 2);
+  const auto eval = std::get<BenchEvalOptions>(
+      parsed<BenchOptions>({"bench", "eval", "--model", "fc-3", "--batches", "1,9"}).what);
+  CHECK(eval.train.model == "fc-3");
+  CHECK(eval.batches == std::vector<std::int64_t>{1, 9});
+  const auto scaling = std::get<BenchScalingOptions>(
+      parsed<BenchOptions>({"bench", "scaling", "--threads", "1,4", "--work", "evaluation"}).what);
+  CHECK(scaling.threads == std::vector<std::int64_t>{1, 4});
+  CHECK(scaling.work == "evaluation");
 }
 
 TEST_CASE("cli: values out of range are refused, naming flag and value") {
@@ -162,8 +206,15 @@ TEST_CASE("cli: only the commands that are offered are known") {
 }
 
 TEST_CASE("cli: no line of a help is longer than a page is wide") {
-  for (const std::string_view command : every_command) {
-    const std::string help = text({std::string(command), "--help"});
+  std::vector<std::vector<std::string>> commands;
+  for (const std::string_view command : every_command) commands.push_back({std::string(command)});
+  for (const char* what : {"step", "ops", "orthogonalize", "eval", "scaling"}) {
+    commands.push_back({"bench", what});
+    CHECK(contains(text({"bench", what, "--help"}), std::string("Usage: isotape bench ") + what));
+  }
+  for (std::vector<std::string>& command : commands) {
+    command.emplace_back("--help");
+    const std::string help = text(command);
     for (std::size_t begin = 0; begin < help.size();) {
       const std::size_t end = std::min(help.find('\n', begin), help.size());
       CAPTURE(help.substr(begin, end - begin));
