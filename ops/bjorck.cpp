@@ -15,9 +15,12 @@ namespace {
 
 const Op bjorck_op("bjorck");
 
-// From this size on a matrix gets all threads of BLAS, below it each has one: an eigendecomposition
-// is many small calls, whose barriers cost more than they save on a machine that is also busy.
+// Below this size a matrix has one thread: an eigendecomposition is many small calls, whose
+// barriers cost more than they save on a machine that is also busy.
 constexpr std::int64_t threaded_size = 512;
+// What n threads gain on one large matrix is n to this power: half of an eigendecomposition is
+// bound by memory and latency.
+constexpr double threaded_gain = 0.5;
 // In the units of Job::cost: about 0.1 ms.
 constexpr double worth_a_thread = 5e5;
 
@@ -66,15 +69,34 @@ void check(const Vars& ws, const BjorckOptions& options) {
   }
 }
 
-// Calls body(job) for all: the large ones in turn, then the others, one thread each; on one thread
-// if together they are not worth waking another.
+// How many of the jobs, largest first, are given all threads in turn before the others are
+// distributed, one thread each: as many as end soonest by the estimates.
+std::ptrdiff_t threaded_jobs(const std::vector<Job>& jobs, const std::vector<Item>& items) {
+  const double threads = num_threads();
+  double rest = std::accumulate(jobs.begin(), jobs.end(), 0.0,
+                                [](double sum, const Job& job) { return sum + job.cost; });
+  double in_turn = 0;
+  double soonest = std::numeric_limits<double>::infinity();
+  std::ptrdiff_t best = 0;
+  for (std::ptrdiff_t k = 0; k < std::ssize(jobs); ++k) {
+    const double end = in_turn + std::max(jobs[k].cost, rest / threads);
+    if (end < soonest) {
+      soonest = end;
+      best = k;
+    }
+    if (items[jobs[k].item].shape.small() < threaded_size) return best;
+    in_turn += jobs[k].cost / std::pow(threads, threaded_gain);
+    rest -= jobs[k].cost;
+  }
+  return in_turn < soonest ? std::ssize(jobs) : best;
+}
+
+// Calls body(job) for all; the small ones on one thread if they are not worth waking another.
 template <class F>
 void run(std::vector<Job> jobs, const std::vector<Item>& items, F&& body) {
   std::stable_sort(jobs.begin(), jobs.end(),
                    [](const Job& a, const Job& b) { return a.cost > b.cost; });
-  const auto small = std::stable_partition(jobs.begin(), jobs.end(), [&](const Job& job) {
-    return items[job.item].shape.small() >= threaded_size;
-  });
+  const auto small = jobs.begin() + threaded_jobs(jobs, items);
   std::for_each(jobs.begin(), small, body);
   const double cost = std::accumulate(small, jobs.end(), 0.0,
                                       [](double sum, const Job& job) { return sum + job.cost; });
