@@ -33,7 +33,13 @@ Tensor Var::grad() const {
 Tape::Tape() : previous_(active_tape) { active_tape = this; }
 
 Tape::~Tape() {
-  if (active_tape == this) active_tape = previous_;
+  // Out of the chain of active tapes, wherever in it: tapes may end in any order.
+  for (Tape** link = &active_tape; *link != nullptr; link = &(*link)->previous_) {
+    if (*link == this) {
+      *link = previous_;
+      return;
+    }
+  }
 }
 
 Tape* Tape::active() { return active_tape; }

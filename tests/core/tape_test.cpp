@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -201,6 +202,18 @@ TEST_CASE("tape: saved values are freed as the walk passes them") {
   CHECK_FALSE(value.unique());
   tape.backward(y, vector({1, 1}));
   CHECK(value.unique());
+}
+
+TEST_CASE("tape: tapes may end in any order") {
+  auto first = std::make_unique<Tape>();
+  auto second = std::make_unique<Tape>();
+  first.reset();
+  CHECK(Tape::active() == second.get());
+  auto third = std::make_unique<Tape>();
+  second.reset();
+  CHECK(Tape::active() == third.get());
+  third.reset();
+  CHECK(Tape::active() == nullptr);
 }
 
 TEST_CASE("tape: the innermost tape records, and the outer one again after it") {
