@@ -43,11 +43,19 @@ std::unique_ptr<Module> GroupSort::materialize(DType) const {
   return std::make_unique<GroupSort>(size_, pairing_);
 }
 
+Var GroupSort::forward_consuming(Var x, const Var& bias) const {
+  return size_ == 2 ? bias_max_min(std::move(x), bias, pairing_) : forward(x);
+}
+
 Var Abs::forward(const Var& x) const { return abs(x); }
+
+Var Abs::forward_consuming(Var x, const Var&) const { return abs(std::move(x)); }
 
 std::unique_ptr<Module> Abs::materialize(DType) const { return std::make_unique<Abs>(); }
 
 Var ReLU::forward(const Var& x) const { return relu(x); }
+
+Var ReLU::forward_consuming(Var x, const Var&) const { return relu(std::move(x)); }
 
 std::unique_ptr<Module> ReLU::materialize(DType) const { return std::make_unique<ReLU>(); }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include <isotape/layers/module.hpp>
 #include <isotape/ops/group_sort.hpp>
 
@@ -13,6 +15,10 @@ class MaxMin final : public Module {
  public:
   explicit MaxMin(Pairing pairing = Pairing::split) : pairing_(pairing) {}
   Var forward(const Var& x) const override { return max_min(x, pairing_); }
+  bool adds_bias() const override { return true; }
+  Var forward_consuming(Var x, const Var& bias) const override {
+    return bias_max_min(std::move(x), bias, pairing_);
+  }
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "MaxMin"; }
   std::string describe() const override;
@@ -32,6 +38,8 @@ class GroupSort final : public Module {
   /// @throws ValueError  if size < 1
   explicit GroupSort(int size, Pairing pairing = Pairing::split);
   Var forward(const Var& x) const override { return group_sort(x, size_, pairing_); }
+  bool adds_bias() const override { return size_ == 2; }
+  Var forward_consuming(Var x, const Var& bias) const override;
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "GroupSort"; }
   std::string describe() const override;
@@ -50,6 +58,7 @@ class GroupSort final : public Module {
 class Abs final : public Module {
  public:
   Var forward(const Var& x) const override;
+  Var forward_consuming(Var x, const Var& bias) const override;
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "Abs"; }
   std::string describe() const override { return "Abs"; }
@@ -64,6 +73,7 @@ class Abs final : public Module {
 class ReLU final : public Module {
  public:
   Var forward(const Var& x) const override;
+  Var forward_consuming(Var x, const Var& bias) const override;
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "ReLU"; }
   std::string describe() const override { return "ReLU"; }

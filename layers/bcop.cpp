@@ -95,7 +95,13 @@ Tensor BcopConv2d::folded_kernel() const {
   });
 }
 
-Var BcopConv2d::forward(const Var& x) const {
+Var BcopConv2d::forward(const Var& x) const { return convolve(x, bias_ ? bias_.var() : Var()); }
+
+Unbiased BcopConv2d::forward_unbiased(const Var& x) const {
+  return {convolve(x, {}), bias_ ? bias_.var() : Var()};
+}
+
+Var BcopConv2d::convolve(const Var& x, const Var& bias) const {
   require<ShapeError>(x.value().rank() == 4, "bcop: expected a batch [N, H, W, ", c_in_, "], got ",
                       x.shape());
   output_shape({x.dim(1), x.dim(2), x.dim(3)});
@@ -104,7 +110,7 @@ Var BcopConv2d::forward(const Var& x) const {
   const int after = (k_ - 1) / 2;
   const Var padded =
       k_ == 1 ? unshuffled : pad(unshuffled, {before, after, before, after}, PadMode::circular);
-  return conv2d(padded, kernel(), bias_ ? bias_.var() : Var());
+  return conv2d(padded, kernel(), bias);
 }
 
 Shape BcopConv2d::output_shape(const Shape& input) const {

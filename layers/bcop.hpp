@@ -44,6 +44,7 @@ class BcopConv2d final : public Module {
   BcopConv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Rng& rng, BcopOptions options = {});
 
   Var forward(const Var& x) const override;
+  Unbiased forward_unbiased(const Var& x) const override;
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "BcopConv2d"; }
   std::string describe() const override;
@@ -64,6 +65,7 @@ class BcopConv2d final : public Module {
   Var kernel() const;
 
  private:
+  Var convolve(const Var& x, const Var& bias) const;
   std::int64_t c_in_;
   std::int64_t c_out_;
   int k_;

@@ -96,12 +96,18 @@ Tensor Conv2d::folded_kernel() const {
   return divisor() == 1 ? weight : scale(weight, 1 / divisor()).value();
 }
 
-Var Conv2d::forward(const Var& x) const {
+Var Conv2d::forward(const Var& x) const { return convolve(x, bias_ ? bias_.var() : Var()); }
+
+Unbiased Conv2d::forward_unbiased(const Var& x) const {
+  return {convolve(x, {}), bias_ ? bias_.var() : Var()};
+}
+
+Var Conv2d::convolve(const Var& x, const Var& bias) const {
   require<ShapeError>(x.value().rank() == 4, "conv2d: expected a batch [N, H, W, ", c_in_,
                       "], got ", x.shape());
   output_shape({x.dim(1), x.dim(2), x.dim(3)});
   return conv2d(
-      pad(x, padding_, options_.padding_mode), kernel(), bias_ ? bias_.var() : Var(),
+      pad(x, padding_, options_.padding_mode), kernel(), bias,
       {.stride = options_.stride, .groups = options_.groups, .dilation = options_.dilation});
 }
 

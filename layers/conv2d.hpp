@@ -36,6 +36,7 @@ class Conv2d final : public Module {
   Conv2d(Tensor kernel, Tensor bias, Conv2dLayerOptions options);
 
   Var forward(const Var& x) const override;
+  Unbiased forward_unbiased(const Var& x) const override;
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Conv2d"; }
   std::string describe() const override;
@@ -55,6 +56,7 @@ class Conv2d final : public Module {
  private:
   void check() const;
   Var kernel() const;
+  Var convolve(const Var& x, const Var& bias) const;
   double divisor() const;
   std::int64_t c_in_;
   std::int64_t c_out_;

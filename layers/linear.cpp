@@ -27,6 +27,10 @@ Var Linear::forward(const Var& x) const {
   return affine(x, weight_.var(), bias_ ? bias_.var() : Var());
 }
 
+Unbiased Linear::forward_unbiased(const Var& x) const {
+  return {affine(x, weight_.var()), bias_ ? bias_.var() : Var()};
+}
+
 Shape Linear::output_shape(const Shape& input) const {
   require<ShapeError>(input == Shape{in_}, "linear: expected input [", in_, "], got ", input);
   return {out_};

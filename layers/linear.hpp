@@ -17,6 +17,7 @@ class Linear final : public Module {
          bool with_bias = true);
 
   Var forward(const Var& x) const override;
+  Unbiased forward_unbiased(const Var& x) const override;
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Linear"; }
   std::string describe() const override;

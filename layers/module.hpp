@@ -50,6 +50,12 @@ struct NamedWeight {
   Weight* weight;
 };
 
+/// A map f(x) = value + bias whose last sum, over the last axis, is left to who comes next.
+struct Unbiased {
+  Var value;
+  Var bias;  ///< [C], or absent
+};
+
 /// A map with named parameters. Shapes are those of one sample, without the batch axis. Every layer
 /// is a final class; a variation is a member.
 class Module {
@@ -59,6 +65,14 @@ class Module {
   /// y = f(x) for a batch x. While a Tape records, with weights made for this recording; else with
   /// the folded weights, thread-safe.
   virtual Var forward(const Var& x) const = 0;
+  /// f(x) without its last sum, for an activation behind it that adds the bias in its own pass.
+  virtual Unbiased forward_unbiased(const Var& x) const { return {forward(x), {}}; }
+  /// Whether forward_consuming() takes a bias.
+  virtual bool adds_bias() const { return false; }
+  /// f(x + bias). Where nobody else holds x, its memory may become the result's.
+  /// @param bias  [C], or absent: always so unless adds_bias()
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): taken over by who can use it
+  virtual Var forward_consuming(Var x, const Var& /*bias*/) const { return forward(x); }
   /// Shape of f(x) for one sample. @throws ShapeError if the layer does not accept the input
   virtual Shape output_shape(const Shape& input) const = 0;
 

@@ -1,6 +1,7 @@
 #include <isotape/layers/sequential.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include <isotape/core/error.hpp>
 
@@ -33,8 +34,19 @@ Sequential& Sequential::add(std::string name, std::unique_ptr<Module> module) {
 
 Var Sequential::forward(const Var& x) const {
   Var y = x;
-  for (const Part& part : parts_) {
-    y = named(part.name, [&] { return part.module->forward(y); });
+  Var bias;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const Module& module = *parts_[i].module;
+    const bool is_added_next = i + 1 < parts_.size() && parts_[i + 1].module->adds_bias();
+    named(parts_[i].name, [&] {
+      if (is_added_next && !module.adds_bias()) {
+        auto [value, left] = module.forward_unbiased(y);
+        y = std::move(value);
+        bias = std::move(left);
+      } else {
+        y = module.forward_consuming(std::move(y), std::exchange(bias, Var()));
+      }
+    });
   }
   return y;
 }

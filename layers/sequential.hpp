@@ -30,6 +30,7 @@ class Sequential final : public Module {
 
   const std::vector<Part>& parts() const { return parts_; }
 
+  /// A bias is added by the activation behind it, in one pass, where the two stand in one chain.
   /// An error of a part is rethrown with the part's name in front.
   Var forward(const Var& x) const override;
   Shape output_shape(const Shape& input) const override;

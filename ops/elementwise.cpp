@@ -82,9 +82,12 @@ enum class Keep { x, y };
 
 // y = f(x) with dy/dx = slope(x) or slope(y), of whichever is kept for it.
 template <class F, class Slope>
-Var unary(const Op& op, const Var& x_var, Keep keep, F f, Slope slope) {
+Var unary(const Op& op, const Var& x_var, Keep keep, F f, Slope slope, bool is_given = false) {
+  // In x's own memory where it was given away, nobody else holds it and backward does not ask for
+  // it.
   const Tensor& x = x_var.value();
-  Tensor y = map(op, x, like(x), f);
+  const bool in_place = is_given && x.unique() && (keep == Keep::y || !is_recording({x_var}));
+  Tensor y = map(op, x, in_place ? x : like(x), f);
   const Tensor kept = keep == Keep::x ? x : y;
   const auto chain = [slope](auto d, auto v) { return d * slope(v); };
   auto vjp = [&op, kept, chain](const Tensor& dy, Needs) -> Grads<1> {
@@ -94,6 +97,18 @@ Var unary(const Op& op, const Var& x_var, Keep keep, F f, Slope slope) {
     return zip(op, dx[0], kept, like(dx[0]), chain);
   };
   return record(op, std::move(y), {x_var}, {kept}, std::move(vjp), std::move(jvp));
+}
+
+Var abs_of(const Var& x, bool is_given) {
+  return unary(
+      abs_op, x, Keep::x, [](auto v) { return std::abs(v); },
+      [](auto v) { return static_cast<decltype(v)>(v < 0 ? -1 : 1); }, is_given);
+}
+
+Var relu_of(const Var& x, bool is_given) {
+  return unary(
+      relu_op, x, Keep::y, [](auto v) { return v < 0 ? decltype(v){0} : v; },
+      [](auto y) { return static_cast<decltype(y)>(y <= 0 ? 0 : 1); }, is_given);
 }
 
 }  // namespace
@@ -180,17 +195,11 @@ Var add_scalar(const Var& x_var, double s) {
 
 Var neg(const Var& x) { return scale(x, -1); }
 
-Var abs(const Var& x) {
-  return unary(
-      abs_op, x, Keep::x, [](auto v) { return std::abs(v); },
-      [](auto v) { return static_cast<decltype(v)>(v < 0 ? -1 : 1); });
-}
+Var abs(const Var& x) { return abs_of(x, false); }
+Var abs(Var&& x) { return abs_of(x, true); }  // NOLINT: its memory is taken, not the handle
 
-Var relu(const Var& x) {
-  return unary(
-      relu_op, x, Keep::y, [](auto v) { return v < 0 ? decltype(v){0} : v; },
-      [](auto y) { return static_cast<decltype(y)>(y <= 0 ? 0 : 1); });
-}
+Var relu(const Var& x) { return relu_of(x, false); }
+Var relu(Var&& x) { return relu_of(x, true); }  // NOLINT: as above
 
 Var square(const Var& x) {
   return unary(

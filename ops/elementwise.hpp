@@ -28,10 +28,15 @@ Var neg(const Var& x);
 /// y = |x|, with slope +1 at 0, so that no gradient is lost there.
 /// Lipschitz: 1 in l2; GNP: yes.
 Var abs(const Var& x);
+/// Of a value that is given away: in its own memory, where nobody else holds it and nothing
+/// records.
+Var abs(Var&& x);
 
 /// y = max(x, 0), with slope 0 at 0. NaN stays NaN.
 /// Lipschitz: 1 in l2; GNP: no, the gradient of negative entries is lost.
 Var relu(const Var& x);
+/// Of a value that is given away: in its own memory, where nobody else holds it.
+Var relu(Var&& x);
 
 /// y = x^2. Lipschitz: no.
 Var square(const Var& x);

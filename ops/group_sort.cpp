@@ -11,7 +11,6 @@ namespace isotape {
 namespace {
 
 const Op group_sort_op("group_sort");
-const Op max_min_op("max_min");
 
 constexpr std::int64_t elements_worth_a_thread = 1 << 15;
 constexpr int largest_counted_group = 16;
@@ -30,97 +29,6 @@ template <class T>
 bool overtakes(T b, T a) {
   return !(a >= b) & !std::isnan(a);  // & and not &&: no branch in the vectorised loops
 }
-
-// ---- pairs
-
-// Of C = 2 half channels. The members of pair g are other() apart.
-template <Pairing pairing>
-struct Pairs {
-  static constexpr std::int64_t stride = pairing == Pairing::adjacent ? 2 : 1;
-  std::int64_t half;
-  std::int64_t other() const { return pairing == Pairing::adjacent ? 1 : half; }
-};
-
-template <Pairing pairing, class T>
-void sort_pairs(Pairs<pairing> p, std::int64_t rows, const T* x, T* y, std::uint8_t* swapped) {
-  for (; rows > 0; --rows, x += 2 * p.half, y += 2 * p.half, swapped += p.half) {
-#pragma omp simd
-    for (std::int64_t g = 0; g < p.half; ++g) {
-      const T a = x[p.stride * g];
-      const T b = x[p.stride * g + p.other()];
-      const bool swap = overtakes(b, a);
-      y[p.stride * g] = swap ? b : a;
-      y[p.stride * g + p.other()] = swap ? a : b;
-      swapped[g] = static_cast<std::uint8_t>(swap);
-    }
-  }
-}
-
-// The Jacobian of sort_pairs, its own transpose; y may be x.
-template <Pairing pairing, class T>
-void swap_pairs(Pairs<pairing> p, std::int64_t rows, const T* x, T* y,
-                const std::uint8_t* swapped) {
-  for (; rows > 0; --rows, x += 2 * p.half, y += 2 * p.half, swapped += p.half) {
-#pragma omp simd
-    for (std::int64_t g = 0; g < p.half; ++g) {
-      const T a = x[p.stride * g];
-      const T b = x[p.stride * g + p.other()];
-      const bool swap = swapped[g] != 0;
-      y[p.stride * g] = swap ? b : a;
-      y[p.stride * g + p.other()] = swap ? a : b;
-    }
-  }
-}
-
-template <Pairing pairing>
-Tensor sort_all_pairs(const Tensor& x_tensor, Tensor& mask) {
-  const Pairs<pairing> pairs{x_tensor.dim(-1) / 2};
-  Tensor y_tensor(x_tensor.shape(), x_tensor.dtype());
-  dispatch_float(x_tensor.dtype(), "max_min", [&]<class T>() {
-    const T* x = x_tensor.data<T>();
-    T* y = y_tensor.write<T>();
-    auto* swapped = mask.write<std::uint8_t>();
-    for_rows(x_tensor, 1, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t at = begin * pairs.half;
-      sort_pairs(pairs, end - begin, x + 2 * at, y + 2 * at, swapped + at);
-    });
-  });
-  return y_tensor;
-}
-
-// In place where nobody else sees x.
-template <Pairing pairing>
-Tensor swap_all_pairs(Tensor x_tensor, const Tensor& mask) {
-  const Pairs<pairing> pairs{x_tensor.dim(-1) / 2};
-  Tensor y_tensor = x_tensor.unique() ? x_tensor : Tensor(x_tensor.shape(), x_tensor.dtype());
-  dispatch_float(x_tensor.dtype(), "max_min", [&]<class T>() {
-    const T* x = x_tensor.data<T>();
-    T* y = y_tensor.write<T>();
-    const auto* swapped = mask.data<std::uint8_t>();
-    for_rows(x_tensor, 1, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t at = begin * pairs.half;
-      swap_pairs(pairs, end - begin, x + 2 * at, y + 2 * at, swapped + at);
-    });
-  });
-  return y_tensor;
-}
-
-template <Pairing pairing>
-Var max_min_of(const Var& x_var) {
-  const Tensor& x = x_var.value();
-  Tensor mask(x.shape().with(-1, x.dim(-1) / 2), DType::u8);
-  Tensor y = sort_all_pairs<pairing>(x, mask);
-
-  // The Jacobian swaps the pairs that the sort swapped: a permutation, its own inverse.
-  return record(
-      max_min_op, std::move(y), {x_var}, {},
-      [mask](Tensor dy, Needs) -> Grads<1> {
-        return {swap_all_pairs<pairing>(std::move(dy), mask)};
-      },
-      [mask](const Tangents<1>& dx) { return swap_all_pairs<pairing>(dx[0], mask); });
-}
-
-// ---- groups of any size
 
 // Member i of group g is channel i * rank + g * group.
 struct Groups {
@@ -235,14 +143,6 @@ Tensor permuted(const Groups& groups, const Tensor& x_tensor, const Tensor& plac
 }
 
 }  // namespace
-
-Var max_min(const Var& x_var, Pairing pairing) {
-  const Shape& x = x_var.shape();
-  require<ShapeError>(x.rank() >= 1 && x[-1] % 2 == 0,
-                      "max_min: expected x of shape [..., C] with C even, got ", x);
-  return pairing == Pairing::split ? max_min_of<Pairing::split>(x_var)
-                                   : max_min_of<Pairing::adjacent>(x_var);
-}
 
 Var group_sort(const Var& x_var, int size, Pairing pairing) {
   const Tensor& x = x_var.value();

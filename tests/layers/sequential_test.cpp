@@ -1,8 +1,11 @@
 #include <doctest/doctest.h>
 #include <cmath>
+#include <utility>
 
 #include <isotape/core/random.hpp>
 #include <isotape/layers/activation.hpp>
+#include <isotape/layers/bcop.hpp>
+#include <isotape/layers/conv2d.hpp>
 #include <isotape/layers/linear.hpp>
 #include <isotape/layers/rearrange.hpp>
 #include <isotape/layers/sequential.hpp>
@@ -78,6 +81,72 @@ TEST_CASE("sequential: 50 orthogonal layers keep the bound below 1.00001 and the
   const Tensor dy = random_normal(rng, {1, 16});
   tape.backward(y, dy.clone());
   CHECK(std::abs(frobenius_norm(x.grad()) / frobenius_norm(dy) - 1) < 1e-5);
+}
+
+TEST_CASE("sequential: an activation adds the bias of the layer before it in its own pass") {
+  Rng rng(6);
+  Sequential net;
+  net.add("conv", Conv2d(2, 6, 3, Unconstrained{}, rng))
+      .add("act1", MaxMin())
+      .add("bcop", BcopConv2d(6, 8, 2, rng, {.stride = 2}))
+      .add("act2", GroupSort(2, Pairing::adjacent))
+      .add("flatten", Flatten())
+      .add("fc1", Linear(32, 12, Bjorck{}, rng))
+      .add("act3", GroupSort(3))
+      .add("fc2", Linear(12, 6, Unconstrained{}, rng, false))
+      .add("act4", MaxMin())
+      .add("fc3", Linear(6, 6, Unconstrained{}, rng))
+      .add("act5", ReLU())
+      .add("act6", Abs());
+  const Tensor x = random_normal(rng, {3, 4, 4, 2});
+  const Tensor dy = random_normal(rng, {3, 6});
+  const auto gradients = [&](const auto& forward) {
+    Tape tape;
+    net.prepare();
+    const Var y = forward(Var(x));
+    tape.backward(y, dy.clone());
+    Tensors result{y.value()};
+    for (const NamedParameter& named : net.parameters()) {
+      result.push_back(std::exchange(named.parameter->grad, Tensor()));
+    }
+    return result;
+  };
+  const Tensors whole = gradients([&](const Var& in) { return net.forward(in); });
+  const Tensors parts = gradients([&](Var y) {
+    for (const Sequential::Part& part : net.parts()) y = part.module->forward(y);
+    return y;
+  });
+  REQUIRE(whole.size() == 10);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    CAPTURE(i);
+    REQUIRE(whole[i]);
+    CHECK(max_abs_diff(whole[i], parts[i]) <= 1e-5 * (1 + max_abs(parts[i])));
+  }
+  const Tensor before = x.clone();
+  CHECK(max_abs_diff(net.forward(x).value(), whole[0]) <= 1e-5 * (1 + max_abs(whole[0])));
+  CHECK(max_abs_diff(x, before) == 0);
+
+  Tape tape;
+  net.prepare();
+  net.forward(x);
+  const auto count = [&](std::string_view op) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < tape.size(); ++i) n += tape.op_name(i) == op ? 1 : 0;
+    return n;
+  };
+  CHECK(count("max_min") == 3);
+  CHECK(count("group_sort") == 1);
+}
+
+TEST_CASE("sequential: an activation in front leaves the caller's value as it is") {
+  Rng rng(7);
+  Sequential net;
+  net.add("relu", ReLU()).add("abs", Abs()).add("act", MaxMin());
+  const Tensor x = random_normal(rng, {4, 6});
+  const Tensor before = x.clone();
+  const Tensor y = net.forward(x).value();
+  CHECK(max_abs_diff(x, before) == 0);
+  CHECK_FALSE(y.shares_storage_with(x));
 }
 
 TEST_CASE("parameters: two forwards in one recording share the weight, a write makes a new one") {

@@ -241,4 +241,29 @@ TEST_CASE("elementwise: errors name the op, what it wants and what it got") {
                        ShapeError);
 }
 
+TEST_CASE("abs, relu: take the memory of a value that is given away, unless backward needs it") {
+  Rng rng(9);
+  const Tensor x = random_normal(rng, {4, 6});
+  const Tensor before = x.clone();
+  CHECK_FALSE(relu(x).value().shares_storage_with(x));
+  for (const bool records : {false, true}) {
+    Tape tape;
+    const Var leaf = tape.leaf(x);
+    const auto copy = [&] { return records ? scale(leaf, 1) : Var(x.clone()); };
+    Var for_relu = copy();
+    const auto* memory = for_relu.value().data<float>();
+    CHECK(relu(std::move(for_relu)).value().data<float>() == memory);
+    Var for_abs = copy();
+    memory = for_abs.value().data<float>();
+    const Var y = abs(std::move(for_abs));
+    CHECK((y.value().data<float>() == memory) == !records);
+    if (!records) continue;
+    Var again = copy();
+    const Var z = relu(std::move(again));
+    tape.backward(z, Tensor::full(x.shape(), 1));
+    for (std::int64_t i = 0; i < x.size(); ++i) CHECK(leaf.grad().at(i) == (x.at(i) > 0 ? 1 : 0));
+  }
+  CHECK(max_abs_diff(x, before) == 0);
+}
+
 TEST_SUITE_END();
