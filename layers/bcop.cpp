@@ -8,7 +8,6 @@
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/block_conv.hpp>
 #include <isotape/ops/conv2d.hpp>
-#include <isotape/ops/pixel_shuffle.hpp>
 #include <isotape/ops/reshape.hpp>
 
 namespace isotape {
@@ -95,6 +94,30 @@ Tensor BcopConv2d::folded_kernel() const {
   });
 }
 
+// The kernel that acts on the image itself: the unshuffled channel c s^2 + dy s + dx of tap (a, b)
+// is channel c of tap (a s + dy, b s + dx).
+Var BcopConv2d::strided(const Var& kernel) const {
+  const int s = options_.stride;
+  if (s == 1) return kernel;
+  const std::int64_t side = std::int64_t{k_} * s;
+  const Var taps = reshape(kernel, {c_out_ * k_, k_, c_in_, s, s});
+  return reshape(permute(taps, {0, 3, 1, 4, 2}), {c_out_, side, side, c_in_});
+}
+
+Var BcopConv2d::strided_kernel() const {
+  if (is_recorded()) return strided(kernel());
+  return strided_.get(version(), [this] {
+    const Paused paused;
+    return strided(folded_kernel()).value();
+  });
+}
+
+Padding BcopConv2d::border() const {
+  const int before = options_.stride * (k_ / 2);
+  const int after = options_.stride * ((k_ - 1) / 2);
+  return {before, after, before, after};
+}
+
 Var BcopConv2d::forward(const Var& x) const { return convolve(x, bias_ ? bias_.var() : Var()); }
 
 Unbiased BcopConv2d::forward_unbiased(const Var& x) const {
@@ -105,12 +128,7 @@ Var BcopConv2d::convolve(const Var& x, const Var& bias) const {
   require<ShapeError>(x.value().rank() == 4, "bcop: expected a batch [N, H, W, ", c_in_, "], got ",
                       x.shape());
   output_shape({x.dim(1), x.dim(2), x.dim(3)});
-  const Var unshuffled = options_.stride == 1 ? x : pixel_unshuffle(x, options_.stride);
-  const int before = k_ / 2;
-  const int after = (k_ - 1) / 2;
-  const Var padded =
-      k_ == 1 ? unshuffled : pad(unshuffled, {before, after, before, after}, PadMode::circular);
-  return conv2d(padded, kernel(), bias);
+  return conv2d(x, strided_kernel(), bias, {.stride = options_.stride, .border = border()});
 }
 
 Shape BcopConv2d::output_shape(const Shape& input) const {
@@ -156,18 +174,9 @@ Residual BcopConv2d::residual() const {
 }
 
 std::unique_ptr<Module> BcopConv2d::materialize(DType dtype) const {
-  // The unshuffled channel c s^2 + dy s + dx of tap (a, b) is channel c of tap (a s + dy, b s +
-  // dx).
-  const int s = options_.stride;
-  const std::int64_t side = std::int64_t{k_} * s;
-  const Tensor kernel = folded_kernel().to(dtype);
-  const Var taps = reshape(kernel, {c_out_ * k_, k_, c_in_, s, s});
-  const Var split = reshape(permute(taps, {0, 3, 1, 4, 2}), {c_out_, side, side, c_in_});
-  const int before = s * (k_ / 2);
-  const int after = s * ((k_ - 1) / 2);
   return std::make_unique<Conv2d>(
-      split.value(), bias_.value().to(dtype),
-      Conv2dLayerOptions{.stride = s, .padding = Padding{before, after, before, after}});
+      strided(folded_kernel().to(dtype)).value(), bias_.value().to(dtype),
+      Conv2dLayerOptions{.stride = options_.stride, .padding = border()});
 }
 
 void BcopConv2d::collect(const std::string& prefix, ParameterList& parameters) {

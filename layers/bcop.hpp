@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <isotape/layers/weight.hpp>
+#include <isotape/ops/frame.hpp>
 
 namespace isotape {
 
@@ -32,10 +33,11 @@ struct BcopOptions {
 /// or from a raw c x c/2 one.
 ///
 /// With stride s it is a pixel unshuffle by s followed by a stride-1 convolution of kernel k/s on
-/// c_in s^2 channels; raw is [2(k/s - 1) + 1, c, c], H, P1, Q1, ..., c = max(c_in s^2, c_out). With
-/// tall projectors raw is [1, c, c], H alone, and the parameter `projectors` is [2(k/s - 1), c,
-/// floor(c/2)]; where this is empty (k = s or c = 1) there is none. The reference's mask of
-/// columns, kernel orientation and padding (k/2 before, (k-1)/2 after).
+/// c_in s^2 channels, computed as one convolution of stride s; raw is [2(k/s - 1) + 1, c, c], H,
+/// P1, Q1, ..., c = max(c_in s^2, c_out). With tall projectors raw is [1, c, c], H alone, and the
+/// parameter `projectors` is [2(k/s - 1), c, floor(c/2)]; where this is empty (k = s or c = 1)
+/// there is none. The reference's mask of columns, kernel orientation and padding (k/2 before,
+/// (k-1)/2 after).
 ///
 /// Lipschitz: 1 in l2; GNP: both for c_in s^2 = c_out, forward below, backward above [Li 2019].
 class BcopConv2d final : public Module {
@@ -66,6 +68,9 @@ class BcopConv2d final : public Module {
 
  private:
   Var convolve(const Var& x, const Var& bias) const;
+  Var strided(const Var& kernel) const;
+  Var strided_kernel() const;
+  Padding border() const;
   std::int64_t c_in_;
   std::int64_t c_out_;
   int k_;
@@ -78,6 +83,7 @@ class BcopConv2d final : public Module {
   mutable std::optional<Weight> projectors_;  // the bases R, if tall
   mutable Parameter bias_;
   VersionCache folded_;
+  VersionCache strided_;
 };
 
 }  // namespace isotape

@@ -106,9 +106,12 @@ Var Conv2d::convolve(const Var& x, const Var& bias) const {
   require<ShapeError>(x.value().rank() == 4, "conv2d: expected a batch [N, H, W, ", c_in_,
                       "], got ", x.shape());
   output_shape({x.dim(1), x.dim(2), x.dim(3)});
-  return conv2d(
-      pad(x, padding_, options_.padding_mode), kernel(), bias,
-      {.stride = options_.stride, .groups = options_.groups, .dilation = options_.dilation});
+  return conv2d(x, kernel(), bias,
+                {.stride = options_.stride,
+                 .groups = options_.groups,
+                 .dilation = options_.dilation,
+                 .border = padding_,
+                 .border_mode = options_.padding_mode});
 }
 
 Shape Conv2d::output_shape(const Shape& input) const {

@@ -5,7 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
-#include <isotape/ops/conv2d_kernel.hpp>
+#include <isotape/ops/conv2d_choice.hpp>
 
 namespace isotape {
 namespace {
@@ -20,6 +20,8 @@ void check(const Conv2dOptions& options) {
   at_least("padding", 0, options.padding);
   at_least("groups", 1, options.groups);
   at_least("dilation", 1, options.dilation);
+  const Padding& border = options.border;
+  at_least("border", 0, std::min({border.top, border.bottom, border.left, border.right}));
 }
 
 void check(const Tensor& x, const Tensor& w, const Tensor& bias, std::int64_t groups) {
@@ -36,6 +38,13 @@ void check(const Tensor& x, const Tensor& w, const Tensor& bias, std::int64_t gr
   require<ShapeError>(w.dtype() == x.dtype() && (!bias || bias.dtype() == x.dtype()),
                       "conv2d: expected w and bias of x's type ", x.dtype(), ", got w ", w.dtype(),
                       bias ? message(" and bias ", bias.dtype()) : "");
+}
+
+void check_border(const Shape& x, const Padding& b, PadMode mode) {
+  require<ValueError>(mode == PadMode::zero ||
+                          (std::max(b.top, b.bottom) <= x[1] && std::max(b.left, b.right) <= x[2]),
+                      "conv2d: expected a circular border within the image ", x, ", got top ",
+                      b.top, ", bottom ", b.bottom, ", left ", b.left, ", right ", b.right);
 }
 
 Conv2dGeometry geometry(const Shape& x, const Shape& w, const Conv2dOptions& options) {
@@ -58,19 +67,6 @@ Conv2dGeometry geometry(const Shape& x, const Shape& w, const Conv2dOptions& opt
           options.padding,
           options.groups,
           options.dilation};
-}
-
-const Conv2dKernel& kernel_for(const Conv2dGeometry& g, DType dtype) {
-  if (g.images == 0) return conv2d_reference;
-  return dtype == DType::f32 ? conv2d_onednn : conv2d_im2col;
-}
-
-// Into few channels oneDNN's transposed convolution is slow; patches take down to a third of its
-// time.
-const Conv2dKernel& grad_x_kernel_for(const Conv2dGeometry& g, DType dtype) {
-  constexpr std::int64_t few_channels = 4;
-  if (g.images > 0 && g.channels <= few_channels && g.groups == 1) return conv2d_im2col;
-  return kernel_for(g, dtype);
 }
 
 // Sums dy over everything but the filters: plainly within blocks of rows, in f64 across them, so
@@ -121,32 +117,34 @@ Var conv2d(const Var& x_var, const Var& w_var, const Var& bias_var, const Conv2d
   const Tensor& w = w_var.value();
   check(options);
   check(x, w, bias_var.value(), options.groups);
-  const Conv2dGeometry g = geometry(x.shape(), w.shape(), options);
-  const Conv2dKernel& kernel = kernel_for(g, x.dtype());
-  Tensor y = kernel.forward(g, x, w, bias_var.value());
+  check_border(x.shape(), options.border, options.border_mode);
+  const Frame frame(x.shape(), options.border, options.border_mode);
+  const FramedConv2d conv{frame, geometry(frame.padded_shape(), w.shape(), options)};
+  const Tensor padded_x = conv.padded(x);
+  Tensor y = conv.forward(padded_x, w, bias_var.value());
 
   // y is linear in x and in w; each gradient is the transpose of that map applied to dy. Only what
-  // the wanted ones need is kept: x for grad_w, w for grad_x.
-  const Tensor kept_x = is_recording({w_var}) ? x : Tensor();
+  // the wanted ones need is kept: the padded x for grad_w, w for grad_x.
+  const Tensor kept_x = is_recording({w_var}) ? padded_x : Tensor();
   const Tensor kept_w = is_recording({x_var}) ? w : Tensor();
   return record(
       conv2d_op, std::move(y), {x_var, w_var, bias_var}, {kept_x, kept_w},
-      [g, &kernel, kept_x, kept_w](const Tensor& dy, Needs needs) -> Grads<3> {
+      [conv, kept_x, kept_w](const Tensor& dy, Needs needs) -> Grads<3> {
         Grads<3> grads;
-        if (needs(0)) grads[0] = grad_x_kernel_for(g, dy.dtype()).grad_x(g, dy, kept_w);
-        if (needs(1)) grads[1] = kernel.grad_w(g, kept_x, dy);
+        if (needs(0)) grads[0] = conv.grad_x(dy, kept_w);
+        if (needs(1)) grads[1] = conv.grad_w(kept_x, dy);
         if (needs(2)) grads[2] = sum_to_bias(dy);
         return grads;
       },
-      [g, &kernel, kept_x, kept_w](const Tangents<3>& d) {
+      [conv, kept_x, kept_w](const Tangents<3>& d) {
         Tensor dy;
-        if (d[0]) dy = kernel.forward(g, d[0], kept_w, d[2]);
+        if (d[0]) dy = conv.forward(conv.padded(d[0]), kept_w, d[2]);
         if (d[1]) {
-          Tensor term = kernel.forward(g, kept_x, d[1], dy ? Tensor() : d[2]);
+          Tensor term = conv.forward(kept_x, d[1], dy ? Tensor() : d[2]);
           if (dy) add_in_place(term, dy);
           dy = std::move(term);
         }
-        return dy ? dy : spread(g, d[2]);
+        return dy ? dy : spread(conv.geometry, d[2]);
       });
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <isotape/core/tape.hpp>
+#include <isotape/ops/frame.hpp>
 
 namespace isotape {
 
@@ -12,6 +13,9 @@ struct Conv2dOptions {
   int padding = 0;   ///< zeros on each side, >= 0
   int groups = 1;    ///< divides the channels of x and the filters of w
   int dilation = 1;  ///< distance of neighbouring taps, >= 1
+  /// Rows and columns put around x first, as by pad(x, border, border_mode), each >= 0.
+  Padding border = {};
+  PadMode border_mode = PadMode::circular;
 };
 
 /// Convolution of a batch of images, that is, as everywhere in deep learning, correlation:
@@ -19,15 +23,16 @@ struct Conv2dOptions {
 ///     y[n, i, j, o] = bias[o] + sum over a, b, c of
 ///                     w[o, a, b, c] x[n, i stride - padding + a dilation, ..., g C/groups + c]
 ///
-/// with g the group of filter o. For circular padding put pad() in front. f32 runs on oneDNN, f64
-/// through patches and GEMM. Gradients that nobody needs are not computed. NaN and infinities of x
-/// reach every output whose window they are in.
-/// Lipschitz: none by itself, for it depends on w.
+/// with g the group of filter o, and x with its border. f32 runs on oneDNN or, where that was
+/// measured faster, as f64 always does, through patches and GEMM. Gradients that nobody needs are
+/// not computed. NaN and infinities of x reach every output whose window they are in. Lipschitz:
+/// none by itself, for it depends on w.
 ///
 /// @param x     activations, [N, H, W, C]
 /// @param w     filters, [O, kh, kw, C/groups]
 /// @param bias  [O], or absent
-/// @return      [N, (H + 2 padding - (kh - 1) dilation - 1) / stride + 1, ..., O]
+/// @return      with H and W those of x with its border, [N, (H + 2 padding - (kh - 1) dilation -
+/// 1) / stride + 1, ..., O]
 /// @throws ShapeError  if the shapes or types do not fit; ValueError if an option is out of range
 Var conv2d(const Var& x, const Var& w, const Var& bias = {}, const Conv2dOptions& options = {});
 

@@ -1,22 +1,9 @@
 #pragma once
 
 #include <isotape/core/tape.hpp>
+#include <isotape/ops/frame.hpp>
 
 namespace isotape {
-
-/// What stands beyond the border of an image.
-enum class PadMode {
-  zero,
-  circular,  ///< the opposite side: the image is a torus
-};
-
-/// Rows and columns to add on each side of an image.
-struct Padding {
-  int top = 0;
-  int bottom = 0;
-  int left = 0;
-  int right = 0;
-};
 
 /// The image with a border:
 ///

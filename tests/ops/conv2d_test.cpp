@@ -6,6 +6,7 @@
 #include <isotape/core/random.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d.hpp>
+#include <isotape/ops/pad.hpp>
 
 using namespace isotape;
 
@@ -29,6 +30,12 @@ const Case cases[] = {
     {{3, 3, 2, 4}, {2, 1, 1, 2}, {.groups = 2}},
     {{1, 7, 3, 1}, {2, 4, 1, 1}, {.stride = 3, .padding = 1}},
     {{1, 3, 3, 2}, {2, 2, 2, 2}, {.padding = 3, .dilation = 3}},
+    {{2, 4, 3, 2}, {3, 3, 2, 2}, {.border = {1, 1, 1, 0}}},
+    {{2, 4, 6, 3}, {4, 4, 4, 3}, {.stride = 2, .border = {2, 1, 2, 1}}},
+    {{1, 3, 4, 2},
+     {2, 3, 3, 2},
+     {.padding = 1, .border = {0, 2, 1, 0}, .border_mode = PadMode::zero}},
+    {{1, 2, 2, 5}, {6, 3, 3, 5}, {.border = {2, 2, 2, 2}}},
 };
 
 std::int64_t filters(const Case& c) { return c.w[0]; }
@@ -118,6 +125,30 @@ TEST_CASE("conv2d: a batch equals its images one by one") {
         add_in_place(grad_w, one.grad_w);
       }
       CHECK(max_abs_diff(grad_w, whole.grad_w) <= 10 * tolerance * max_abs(grad_w));
+    }
+  }
+}
+
+TEST_CASE("conv2d: a border is what pad() puts in front of it") {
+  Rng rng(8);
+  for (const PadMode mode : {PadMode::circular, PadMode::zero}) {
+    for (const int stride : {1, 2}) {
+      for (const DType dtype : {DType::f32, DType::f64}) {
+        const double tolerance = dtype == DType::f32 ? 1e-5 : 1e-13;
+        const Tensor x = random_normal(rng, {3, 6, 8, 16}, 1, dtype);
+        const Tensor w = random_normal(rng, {32, 4, 4, 16}, 1, dtype);
+        const Padding border{2, 1, 2, 1};
+        const Pass inside = run(x, w, Tensor::zeros({32}, dtype), {},
+                                {.stride = stride, .border = border, .border_mode = mode});
+        Tape tape;
+        const Var x_leaf = tape.leaf(x);
+        const Var w_leaf = tape.leaf(w);
+        const Var y = conv2d(pad(x_leaf, border, mode), w_leaf, {}, {.stride = stride});
+        tape.backward(y, y.value().clone());
+        CHECK(max_abs_diff(inside.y, y.value()) <= tolerance * max_abs(y.value()));
+        CHECK(max_abs_diff(inside.grad_x, x_leaf.grad()) <= tolerance * max_abs(x_leaf.grad()));
+        CHECK(max_abs_diff(inside.grad_w, w_leaf.grad()) <= tolerance * max_abs(w_leaf.grad()));
+      }
     }
   }
 }
@@ -253,6 +284,13 @@ TEST_CASE("conv2d: rejects options out of range") {
                        ValueError);
   CHECK_THROWS_WITH_AS(conv2d(x, w, {}, {.dilation = 0}), "conv2d: expected dilation >= 1, got 0",
                        ValueError);
+  CHECK_THROWS_WITH_AS(conv2d(x, w, {}, {.border = {0, 0, -1, 0}}),
+                       "conv2d: expected border >= 0, got -1", ValueError);
+  CHECK_THROWS_WITH_AS(conv2d(x, w, {}, {.border = {1, 2, 6, 0}}),
+                       "conv2d: expected a circular border within the image [2, 5, 5, 4], got top "
+                       "1, bottom 2, left 6, right 0",
+                       ValueError);
+  CHECK_NOTHROW(conv2d(x, w, {}, {.border = {1, 2, 6, 0}, .border_mode = PadMode::zero}));
 }
 
 TEST_SUITE_END();
