@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 #include <isotape/optim/settings.hpp>
+#include <isotape/optim/update_kernel.hpp>
 
 namespace isotape {
 
@@ -25,33 +25,24 @@ std::string Adam::describe() const {
          ",eps=" + spelled(options_.eps) + "," + describe_decay();
 }
 
-void Adam::update(const Update& update) const {
+Optimizer::Loop Adam::update(const Update& update) const {
   const double t = ++*update.state[2].write<double>();
-  const double rate = update.lr / (1 - std::pow(options_.beta1, t));
-  const double root = 1 / std::sqrt(1 - std::pow(options_.beta2, t));
-  dispatch_float(update.value.dtype(), "adam", [&]<class T>() {
-    T* const w = update.value.write<T>();
-    T* const m = update.state[0].write<T>();
-    T* const v = update.state[1].write<T>();
-    const T* const g = update.grad.data<T>();
-    const T coupled = static_cast<T>(options_.decoupled ? 0 : update.decay);
-    const T keep = static_cast<T>(options_.decoupled ? 1 - update.lr * update.decay : 1);
-    const T beta1 = static_cast<T>(options_.beta1);
-    const T beta2 = static_cast<T>(options_.beta2);
-    const T rest1 = static_cast<T>(1 - options_.beta1);
-    const T rest2 = static_cast<T>(1 - options_.beta2);
-    const T eps = static_cast<T>(options_.eps);
-    parallel_for(update.value.size(), update_grain,
-                 [=, rate = static_cast<T>(rate), root = static_cast<T>(root)](std::int64_t begin,
-                                                                               std::int64_t end) {
-#pragma omp simd
-                   for (std::int64_t i = begin; i < end; ++i) {
-                     const T gradient = g[i] + coupled * w[i];
-                     m[i] = beta1 * m[i] + rest1 * gradient;
-                     v[i] = beta2 * v[i] + rest2 * gradient * gradient;
-                     w[i] = keep * w[i] - rate * m[i] / (root * std::sqrt(v[i]) + eps);
-                   }
-                 });
+  return dispatch_float(update.value.dtype(), "adam", [&]<class T>() -> Loop {
+    const AdamCoefficients<T> coefficients{
+        .coupled = static_cast<T>(options_.decoupled ? 0 : update.decay),
+        .keep = static_cast<T>(options_.decoupled ? 1 - update.lr * update.decay : 1),
+        .beta1 = static_cast<T>(options_.beta1),
+        .rest1 = static_cast<T>(1 - options_.beta1),
+        .beta2 = static_cast<T>(options_.beta2),
+        .rest2 = static_cast<T>(1 - options_.beta2),
+        .rate = static_cast<T>(update.lr / (1 - std::pow(options_.beta1, t))),
+        .root = static_cast<T>(1 / std::sqrt(1 - std::pow(options_.beta2, t))),
+        .eps = static_cast<T>(options_.eps)};
+    return [coefficients, g = update.grad.data<T>(), w = update.value.write<T>(),
+            m = update.state[0].write<T>(),
+            v = update.state[1].write<T>()](std::int64_t begin, std::int64_t end) {
+      adam_update(coefficients, end - begin, g + begin, w + begin, m + begin, v + begin);
+    };
   });
 }
 

@@ -28,7 +28,7 @@ class Adam final : public Optimizer {
   std::string describe() const override;
 
  private:
-  void update(const Update& update) const override;
+  Loop update(const Update& update) const override;
   AdamOptions options_;
 };
 

@@ -4,14 +4,13 @@
 #include <array>
 
 #include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 #include <isotape/optim/settings.hpp>
+#include <isotape/optim/update_kernel.hpp>
 
 namespace isotape {
 namespace {
 
 constexpr std::size_t max_betas = 8;
-constexpr std::int64_t block = 512;  // entries whose sum of velocities stays in the first cache
 
 }  // namespace
 
@@ -40,10 +39,8 @@ std::string Aggmo::describe() const {
   return "aggmo:betas=" + betas + "," + describe_decay();
 }
 
-void Aggmo::update(const Update& update) const {
-  dispatch_float(update.value.dtype(), "aggmo", [&]<class T>() {
-    T* const w = update.value.write<T>();
-    const T* const g = update.grad.data<T>();
+Optimizer::Loop Aggmo::update(const Update& update) const {
+  return dispatch_float(update.value.dtype(), "aggmo", [&]<class T>() -> Loop {
     const std::size_t count = options_.betas.size();
     std::array<T*, max_betas> velocities{};
     std::array<T, max_betas> betas{};
@@ -53,24 +50,14 @@ void Aggmo::update(const Update& update) const {
     }
     const T rate = static_cast<T>(update.lr / static_cast<double>(count));
     const T decay = static_cast<T>(update.decay);
-    parallel_for(update.value.size(), update_grain, [&](std::int64_t begin, std::int64_t end) {
-      std::array<T, block> sum;
-      for (std::int64_t first = begin; first < end; first += block) {
-        const std::int64_t length = std::min(block, end - first);
-        sum.fill(T(0));
-        for (std::size_t k = 0; k < count; ++k) {
-          T* const v = velocities[k] + first;
-          const T beta = betas[k];
-#pragma omp simd
-          for (std::int64_t i = 0; i < length; ++i) {
-            v[i] = beta * v[i] + (g[first + i] + decay * w[first + i]);
-            sum[i] += v[i];
-          }
-        }
-#pragma omp simd
-        for (std::int64_t i = 0; i < length; ++i) w[first + i] -= rate * sum[i];
-      }
-    });
+    return [=, g = update.grad.data<T>(), w = update.value.write<T>()](std::int64_t begin,
+                                                                       std::int64_t end) {
+      std::array<T*, max_betas> from = velocities;
+      for (std::size_t k = 0; k < count; ++k) from[k] += begin;
+      const AggmoCoefficients<T> coefficients{rate, decay, betas.data(),
+                                              static_cast<std::int64_t>(count)};
+      aggmo_update(coefficients, end - begin, g + begin, w + begin, from.data());
+    };
   });
 }
 

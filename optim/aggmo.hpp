@@ -22,7 +22,7 @@ class Aggmo final : public Optimizer {
   std::string describe() const override;
 
  private:
-  void update(const Update& update) const override;
+  Loop update(const Update& update) const override;
   AggmoOptions options_;
 };
 

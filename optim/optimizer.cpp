@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include <isotape/core/error.hpp>
+#include <isotape/core/threads.hpp>
 #include <isotape/optim/settings.hpp>
 
 namespace isotape {
@@ -44,16 +46,35 @@ Optimizer::Optimizer(std::string name, const ParameterList& parameters,
 void Optimizer::step(double lr) {
   const std::vector<Slot*> slots = check(lr);
   std::vector<Slot*> on_manifolds;
+  std::vector<Loop> loops;
+  std::vector<std::int64_t> sizes;
   for (Slot* const slot : slots) {
     Parameter& parameter = *slot->parameter;
     if (parameter.manifold) {
       on_manifolds.push_back(slot);
     } else {
-      update({parameter.write(), parameter.grad, slot->state, lr, decay_of(parameter)});
+      loops.push_back(
+          update({parameter.write(), parameter.grad, slot->state, lr, decay_of(parameter)}));
+      sizes.push_back(parameter.grad.size());
     }
   }
+  run(loops, sizes);
   if (!on_manifolds.empty()) move_along_manifolds(on_manifolds, lr);
   for (Slot* const slot : slots) slot->parameter->grad = {};
+}
+
+// All parameters as one long array, shared out among the threads.
+void Optimizer::run(const std::vector<Loop>& loops, const std::vector<std::int64_t>& sizes) {
+  constexpr std::int64_t worth_a_thread = 1 << 15;
+  const std::int64_t total = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+  parallel_for(total, worth_a_thread, [&](std::int64_t begin, std::int64_t end) {
+    std::int64_t first = 0;  // of the parameter in the array
+    for (std::size_t i = 0; i < loops.size(); first += sizes[i++]) {
+      const std::int64_t from = std::max<std::int64_t>(begin - first, 0);
+      const std::int64_t to = std::min(end - first, sizes[i]);
+      if (from < to) loops[i](from, to);
+    }
+  });
 }
 
 void Optimizer::zero_grad() {
@@ -118,11 +139,15 @@ void Optimizer::move_along_manifolds(const std::vector<Slot*>& slots, double lr)
   project_to_tangent(moves);
 
   Tensors steps;
+  std::vector<Loop> loops;
+  std::vector<std::int64_t> sizes;
   for (Slot* const slot : slots) {
     const Tensor& grad = slot->parameter->grad;
     steps.push_back(Tensor::zeros(grad.shape(), grad.dtype()));
-    update({steps.back(), grad, slot->state, lr, 0});
+    loops.push_back(update({steps.back(), grad, slot->state, lr, 0}));
+    sizes.push_back(grad.size());
   }
+  run(loops, sizes);
   for (std::size_t i = 0; i < moves.size(); ++i) moves[i].direction = &steps[i];
   retractions_ += retract(moves);
 }

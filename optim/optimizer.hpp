@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,7 +18,8 @@ struct Decay {
 };
 
 /// Updates parameters from their gradients by some rule. Each rule is elementwise and makes one
-/// pass over value, gradient and state; its result does not depend on the number of threads.
+/// pass over value, gradient and state, of all parameters in one loop; its result does not depend
+/// on the number of threads.
 ///
 /// A parameter with a manifold is moved along it: the rule sees the gradient projected to the
 /// tangent space, and the step it makes of it is projected, bounded and retracted (see
@@ -70,8 +73,11 @@ class Optimizer {
   Optimizer(std::string name, const ParameterList& parameters, std::vector<StateName> state_names,
             Decay decay);
 
-  /// value <- value + step of the rule, and its state.
-  virtual void update(const Update& update) const = 0;
+  /// Entries begin..end-1 of a parameter: value <- value + step of the rule, and its state.
+  using Loop = std::function<void(std::int64_t begin, std::int64_t end)>;
+
+  /// Counts the update and returns its loop, to be called for disjoint ranges, by several threads.
+  virtual Loop update(const Update& update) const = 0;
 
   /// The options that all rules share, as text that continues a list.
   std::string describe_decay() const;
@@ -85,6 +91,7 @@ class Optimizer {
   std::vector<Slot*> check(double lr);
   void check_shapes(const Slot& slot) const;
   double decay_of(const Parameter& parameter) const;
+  static void run(const std::vector<Loop>& loops, const std::vector<std::int64_t>& sizes);
   void move_along_manifolds(const std::vector<Slot*>& slots, double lr);
 
   std::string name_;
@@ -93,8 +100,5 @@ class Optimizer {
   std::vector<Slot> slots_;
   RetractionStats retractions_;
 };
-
-/// Smallest number of entries worth a thread in an update.
-constexpr std::int64_t update_grain = 1 << 15;
 
 }  // namespace isotape

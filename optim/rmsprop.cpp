@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 #include <isotape/optim/settings.hpp>
+#include <isotape/optim/update_kernel.hpp>
 
 namespace isotape {
 
@@ -27,38 +27,19 @@ std::string Rmsprop::describe() const {
          ",momentum=" + spelled(options_.momentum) + "," + describe_decay();
 }
 
-void Rmsprop::update(const Update& update) const {
-  dispatch_float(update.value.dtype(), "rmsprop", [&]<class T>() {
-    T* const w = update.value.write<T>();
-    T* const s = update.state[0].write<T>();
-    const T* const g = update.grad.data<T>();
-    const T lr = static_cast<T>(update.lr);
-    const T decay = static_cast<T>(update.decay);
-    const T alpha = static_cast<T>(options_.alpha);
-    const T rest = static_cast<T>(1 - options_.alpha);
-    const T eps = static_cast<T>(options_.eps);
-    if (options_.momentum == 0) {
-      parallel_for(update.value.size(), update_grain, [=](std::int64_t begin, std::int64_t end) {
-#pragma omp simd
-        for (std::int64_t i = begin; i < end; ++i) {
-          const T gradient = g[i] + decay * w[i];
-          s[i] = alpha * s[i] + rest * gradient * gradient;
-          w[i] -= lr * (gradient / (std::sqrt(s[i]) + eps));
-        }
-      });
-      return;
-    }
-    T* const v = update.state[1].write<T>();
-    const T momentum = static_cast<T>(options_.momentum);
-    parallel_for(update.value.size(), update_grain, [=](std::int64_t begin, std::int64_t end) {
-#pragma omp simd
-      for (std::int64_t i = begin; i < end; ++i) {
-        const T gradient = g[i] + decay * w[i];
-        s[i] = alpha * s[i] + rest * gradient * gradient;
-        v[i] = momentum * v[i] + gradient / (std::sqrt(s[i]) + eps);
-        w[i] -= lr * v[i];
-      }
-    });
+Optimizer::Loop Rmsprop::update(const Update& update) const {
+  return dispatch_float(update.value.dtype(), "rmsprop", [&]<class T>() -> Loop {
+    const RmspropCoefficients<T> coefficients{
+        static_cast<T>(update.lr),      static_cast<T>(update.decay),
+        static_cast<T>(options_.alpha), static_cast<T>(1 - options_.alpha),
+        static_cast<T>(options_.eps),   static_cast<T>(options_.momentum)};
+    return [coefficients, g = update.grad.data<T>(), w = update.value.write<T>(),
+            s = update.state[0].write<T>(),
+            v = options_.momentum != 0 ? update.state[1].write<T>() : nullptr](std::int64_t begin,
+                                                                               std::int64_t end) {
+      rmsprop_update(coefficients, end - begin, g + begin, w + begin, s + begin,
+                     v == nullptr ? nullptr : v + begin);
+    };
   });
 }
 

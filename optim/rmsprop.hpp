@@ -24,7 +24,7 @@ class Rmsprop final : public Optimizer {
   std::string describe() const override;
 
  private:
-  void update(const Update& update) const override;
+  Loop update(const Update& update) const override;
   RmspropOptions options_;
 };
 

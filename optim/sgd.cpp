@@ -1,8 +1,8 @@
 #include <isotape/optim/sgd.hpp>
 
 #include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 #include <isotape/optim/settings.hpp>
+#include <isotape/optim/update_kernel.hpp>
 
 namespace isotape {
 
@@ -22,32 +22,16 @@ std::string Sgd::describe() const {
          ",nesterov=" + (options_.nesterov ? "1" : "0") + "," + describe_decay();
 }
 
-void Sgd::update(const Update& update) const {
-  dispatch_float(update.value.dtype(), "sgd", [&]<class T>() {
-    T* const w = update.value.write<T>();
-    const T* const g = update.grad.data<T>();
-    const T lr = static_cast<T>(update.lr);
-    const T decay = static_cast<T>(update.decay);
-    if (options_.momentum == 0) {
-      parallel_for(update.value.size(), update_grain, [=](std::int64_t begin, std::int64_t end) {
-#pragma omp simd
-        for (std::int64_t i = begin; i < end; ++i) w[i] -= lr * (g[i] + decay * w[i]);
-      });
-      return;
-    }
-    T* const v = update.state[0].write<T>();
-    const T momentum = static_cast<T>(options_.momentum);
-    // The step is lr (a g + b v).
-    const T a = options_.nesterov ? T(1) : T(0);
-    const T b = options_.nesterov ? momentum : T(1);
-    parallel_for(update.value.size(), update_grain, [=](std::int64_t begin, std::int64_t end) {
-#pragma omp simd
-      for (std::int64_t i = begin; i < end; ++i) {
-        const T gradient = g[i] + decay * w[i];
-        v[i] = momentum * v[i] + gradient;
-        w[i] -= lr * (a * gradient + b * v[i]);
-      }
-    });
+Optimizer::Loop Sgd::update(const Update& update) const {
+  return dispatch_float(update.value.dtype(), "sgd", [&]<class T>() -> Loop {
+    const SgdCoefficients<T> coefficients{static_cast<T>(update.lr), static_cast<T>(update.decay),
+                                          static_cast<T>(options_.momentum), options_.nesterov};
+    return [coefficients, g = update.grad.data<T>(), w = update.value.write<T>(),
+            v = options_.momentum != 0 ? update.state[0].write<T>() : nullptr](std::int64_t begin,
+                                                                               std::int64_t end) {
+      sgd_update(coefficients, end - begin, g + begin, w + begin,
+                 v == nullptr ? nullptr : v + begin);
+    };
   });
 }
 

@@ -22,7 +22,7 @@ class Sgd final : public Optimizer {
   std::string describe() const override;
 
  private:
-  void update(const Update& update) const override;
+  Loop update(const Update& update) const override;
   SgdOptions options_;
 };
 
