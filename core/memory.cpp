@@ -34,9 +34,10 @@ class Pool {
   Storage::Block* allocate(std::size_t bytes) {
     const auto [size_class, capacity] = size_class_of(bytes);
     Storage::Block* block = nullptr;
+    std::uint64_t id = 0;
     {
       const std::lock_guard lock(mutex_);
-      ++stats_.requests;
+      id = static_cast<std::uint64_t>(++stats_.requests);
       stats_.live_bytes += static_cast<std::int64_t>(capacity);
       if (stats_.live_bytes > stats_.peak_bytes) stats_.peak_bytes = stats_.live_bytes;
       block = free_.at(size_class);
@@ -50,12 +51,13 @@ class Pool {
     if (block == nullptr) {
       auto* data = static_cast<std::byte*>(std::aligned_alloc(alignment, capacity));
       if (data == nullptr) throw std::bad_alloc();
-      block = new Storage::Block{{}, size_class, 0, bytes, capacity, data, nullptr};
+      block = new Storage::Block{{}, size_class, 0, 0, bytes, capacity, data, nullptr};
       ASAN_POISON_MEMORY_REGION(data, capacity);
     }
     ASAN_UNPOISON_MEMORY_REGION(block->data, bytes);
     block->bytes = bytes;
     block->version = 0;
+    block->id = id;
     block->references.store(1, std::memory_order_relaxed);
     return block;
   }
@@ -89,8 +91,12 @@ class Pool {
 
   MemoryStats stats() {
     const std::lock_guard lock(mutex_);
-    return stats_;
+    MemoryStats stats = stats_;
+    stats.copies = copies_.load(std::memory_order_relaxed);
+    return stats;
   }
+
+  void note_copy() { copies_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   struct SizeClass {
@@ -113,11 +119,14 @@ class Pool {
   std::mutex mutex_;
   std::array<Storage::Block*, 512> free_{};
   MemoryStats stats_;
+  std::atomic<std::int64_t> copies_{0};
 };
 
 MemoryStats memory_stats() { return Pool::instance().stats(); }
 
 void reset_peak_memory() { Pool::instance().reset_peak(); }
+
+void note_copy() { Pool::instance().note_copy(); }
 
 void release_cached_memory() { Pool::instance().trim(); }
 

@@ -14,11 +14,16 @@ struct MemoryStats {
   std::int64_t live_bytes = 0;          ///< bytes handed out now
   std::int64_t peak_bytes = 0;          ///< largest live_bytes so far
   std::int64_t cached_bytes = 0;        ///< bytes kept for reuse
+  std::int64_t copies = 0;              ///< whole tensors copied; see note_copy()
 };
 MemoryStats memory_stats();
 
 /// Starts peak_bytes anew, from what is handed out now.
 void reset_peak_memory();
+
+/// Counts a copy of a whole tensor that only moves or converts its elements (clone, conversion,
+/// padding, transposition, concatenation): what a fast step avoids.
+void note_copy();
 
 /// Gives the cached blocks back to the system.
 void release_cached_memory();
@@ -41,6 +46,8 @@ class Storage {  // NOLINT(cppcoreguidelines-special-member-functions): one = co
   std::byte* data() const { return block_->data; }
   /// Whether this is the only handle.
   bool unique() const { return block_->references.load(std::memory_order_acquire) == 1; }
+  /// A number that no other block has or had, however often its memory is handed out.
+  std::uint64_t id() const { return block_->id; }
   /// Counts the announced writes; a value saved for the backward pass must still have its version.
   std::uint64_t version() const { return block_->version; }
   void advance_version() { ++block_->version; }
@@ -52,6 +59,7 @@ class Storage {  // NOLINT(cppcoreguidelines-special-member-functions): one = co
     std::atomic<int> references;
     int size_class;
     std::uint64_t version;
+    std::uint64_t id;
     std::size_t bytes;     // as requested
     std::size_t capacity;  // as allocated
     std::byte* data;

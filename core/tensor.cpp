@@ -113,6 +113,7 @@ double Tensor::item() const {
 
 Tensor Tensor::clone() const {
   if (!storage_) return {};
+  note_copy();
   Tensor result(shape_, dtype_);
   const std::size_t item_size = size_of(dtype_);
   std::memcpy(result.storage_.data(), storage_.data() + offset_ * item_size, size() * item_size);
@@ -139,6 +140,7 @@ Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
 
 Tensor Tensor::to(DType dtype) const {
   if (!storage_ || dtype == dtype_) return *this;
+  note_copy();
   Tensor result(shape_, dtype);
   dispatch_any(dtype_, [&]<class From>() {
     const From* source = data<From>();

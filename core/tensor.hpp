@@ -79,6 +79,15 @@ class Tensor {
   bool shares_storage_with(const Tensor& other) const { return storage_ == other.storage_; }
   std::uint64_t version() const { return storage_.version(); }
 
+  /// Which elements in which version: equal marks mean equal values.
+  struct Mark {
+    std::uint64_t storage = 0;
+    std::uint64_t version = 0;
+    std::int64_t offset = 0;
+    friend bool operator==(const Mark&, const Mark&) = default;
+  };
+  Mark mark() const { return {storage_.id(), storage_.version(), offset_}; }
+
  private:
   void check_dtype(DType requested) const;
   Shape shape_;

@@ -2,6 +2,7 @@
 
 #include <omp.h>
 #include <algorithm>
+#include <atomic>
 #include <exception>
 
 #include <isotape/core/blas.hpp>
@@ -9,6 +10,8 @@
 
 namespace isotape {
 namespace {
+
+std::atomic<std::int64_t> regions{0};
 
 // An exception may not leave an OpenMP region: the first one is kept and rethrown after it.
 class FirstException {
@@ -50,6 +53,8 @@ void set_num_threads(int n) {
   blas::set_num_threads(n);
 }
 
+std::int64_t parallel_regions() { return regions.load(std::memory_order_relaxed); }
+
 int num_threads() { return omp_get_max_threads(); }
 
 void parallel_for(std::int64_t n, std::int64_t grain,
@@ -61,6 +66,7 @@ void parallel_for(std::int64_t n, std::int64_t grain,
     f(0, n);
     return;
   }
+  regions.fetch_add(1, std::memory_order_relaxed);
   FirstException failure;
 #pragma omp parallel for schedule(static) num_threads(static_cast <int>(pieces))
   for (std::int64_t piece = 0; piece < pieces; ++piece) {
@@ -75,6 +81,7 @@ void parallel_jobs(std::int64_t n, const std::function<void(std::int64_t)>& f) {
     for (std::int64_t i = 0; i < n; ++i) f(i);
     return;
   }
+  regions.fetch_add(1, std::memory_order_relaxed);
   FirstException failure;
 #pragma omp parallel for schedule(dynamic, 1)
   for (std::int64_t i = 0; i < n; ++i) {

@@ -17,6 +17,10 @@ int num_threads();
 void parallel_for(std::int64_t n, std::int64_t grain,
                   const std::function<void(std::int64_t, std::int64_t)>& f);
 
+/// Loops of these two kinds that were given to more than one thread since the program began. What
+/// oneDNN and OpenBLAS start is not counted.
+std::int64_t parallel_regions();
+
 /// Calls f(i) for i = 0..n-1, each handed to the next free thread, one thread per job: for lists of
 /// jobs of unequal cost, largest first. Loops and BLAS calls inside a job are serial, also if it is
 /// the only one, so that its bits depend neither on the other jobs nor on num_threads().

@@ -1,6 +1,7 @@
 #include <isotape/layers/weight.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <vector>
 
@@ -17,6 +18,9 @@ namespace isotape {
 namespace {
 
 constexpr std::uint64_t null_space_seed = 0x5eed;
+
+std::atomic<std::int64_t> recorded_weights{0};
+std::atomic<std::int64_t> folded_weights{0};
 
 // Singular values below this share of the largest are a lost rank: as bjorck has it, and a little
 // above what cholesky_qr refuses.
@@ -120,10 +124,12 @@ bool Weight::is_missing() const {
 }
 
 void Weight::remember(Var weight) {
+  recorded_weights.fetch_add(1, std::memory_order_relaxed);
   Tape::active()->remember(&folded_, raw.version(), std::move(weight));
 }
 
 Tensor Weight::folded_f64() const {
+  folded_weights.fetch_add(1, std::memory_order_relaxed);
   const Paused paused;
   const Shape& shape = raw.value().shape();
   const Tensor wide = raw.value().to(DType::f64).reshaped(matrix_shape(shape));
@@ -153,6 +159,8 @@ Tensor Weight::folded() const {
   const std::uint64_t version = raw.version() + power_iterations_;
   return folded_.get(version, [this] { return folded_f64().to(raw.value().dtype()); });
 }
+
+WeightCounters weight_counters() { return {recorded_weights.load(), folded_weights.load()}; }
 
 // Of raw = weight times a symmetric or triangular matrix: bjorck or cholesky-qr.
 bool Weight::is_factor() const {

@@ -81,6 +81,15 @@ class Weight {
   VersionCache folded_;
 };
 
+/// Weights made since the program began: for a recording, once per version of raw and recording
+/// (a free weight is made of nothing, but counts); evaluated in f64 for inference and files, once
+/// per version.
+struct WeightCounters {
+  std::int64_t recorded = 0;
+  std::int64_t folded = 0;
+};
+WeightCounters weight_counters();
+
 /// Makes all weights that the active recording does not have yet; polar factors in one list of
 /// jobs.
 void prepare_weights(std::span<const NamedWeight> weights);

@@ -37,7 +37,8 @@ struct Conv2dOptions {
 Var conv2d(const Var& x, const Var& w, const Var& bias = {}, const Conv2dOptions& options = {});
 
 /// What conv2d asked of oneDNN since the program began. In the steady state of a training no
-/// primitive is created, and each pass of a convolution reorders its weights at most once.
+/// primitive is created, and each pass of a convolution reorders its weights at most once; where
+/// nothing records, weights that have not changed are not reordered again.
 struct Conv2dCounters {
   std::int64_t primitives_created = 0;
   std::int64_t reorders = 0;

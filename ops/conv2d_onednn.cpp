@@ -1,7 +1,7 @@
 #include <omp.h>
+#include <array>
 #include <atomic>
 #include <dnnl.hpp>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -9,11 +9,13 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/flop_count.hpp>
+#include <isotape/core/tape.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/conv2d_kernel.hpp>
 
 // The seam to oneDNN, version 2.6 to 3.x. Activations are plain NHWC; the weights, plain OHWI
-// outside, have whatever format the primitive prefers and are reordered once per call.
+// outside, have whatever format the primitive prefers. In training, where they change with every
+// step, they are reordered once per call; in inference the reordered ones are kept.
 
 namespace isotape {
 namespace {
@@ -105,8 +107,49 @@ struct Key {
   Pass pass;
   bool bias;
   int threads;
-  // NOLINTNEXTLINE(modernize-use-nullptr): there is none
-  friend auto operator<=>(const Key&, const Key&) = default;
+  friend bool operator==(const Key& a, const Key& b) {
+    return a.geometry == b.geometry && a.pass == b.pass && a.bias == b.bias &&
+           a.threads == b.threads;
+  }
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const {
+    const Conv2dGeometry& g = key.geometry;
+    std::uint64_t hash = 0;
+    for (const std::int64_t part :
+         {g.images, g.height, g.width, g.channels, g.filters, g.kernel_height, g.kernel_width,
+          g.stride, g.padding, g.groups, g.dilation, static_cast<std::int64_t>(key.pass),
+          static_cast<std::int64_t>(key.bias), static_cast<std::int64_t>(key.threads)}) {
+      hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15U;  // golden ratio
+      hash ^= hash >> 32;
+    }
+    return hash;
+  }
+};
+
+// Reordered weights of the last few tensors that inference came with, known by their marks.
+class KeptWeights {
+ public:
+  template <class Make>
+  Tensor get(const Tensor& w, Make&& make) {
+    const std::lock_guard lock(mutex_);
+    for (const Slot& slot : slots_) {
+      if (slot.reordered && slot.mark == w.mark()) return slot.reordered;
+    }
+    Slot& slot = slots_.at(next_++ % slots_.size());
+    slot = {w.mark(), make()};
+    return slot.reordered;
+  }
+
+ private:
+  struct Slot {
+    Tensor::Mark mark;
+    Tensor reordered;
+  };
+  std::mutex mutex_;
+  std::array<Slot, 8> slots_;
+  std::size_t next_ = 0;
 };
 
 // A primitive with its reorder between plain and preferred weights, if they differ; const and, with
@@ -116,6 +159,7 @@ struct Convolution {
   dnnl::primitive reorder;
   memory::desc x, plain_w, w, bias, y;
   memory::desc scratchpad, reorder_scratchpad;
+  std::shared_ptr<KeptWeights> kept = std::make_shared<KeptWeights>();
 };
 
 memory::desc activations(const Shape& shape) {
@@ -194,7 +238,7 @@ Convolution create(const Key& key) {
 
 std::shared_ptr<const Convolution> find_or_create(const Key& key) {
   static std::mutex mutex;
-  static std::map<Key, std::shared_ptr<const Convolution>> cache;
+  static std::unordered_map<Key, std::shared_ptr<const Convolution>, KeyHash> cache;
   const std::lock_guard lock(mutex);
   const auto found = cache.find(key);
   if (found != cache.end()) return found->second;
@@ -215,9 +259,12 @@ Tensor bytes(const memory::desc& description) {
 
 void execute(const dnnl::primitive& primitive, const memory::desc& scratchpad,
              std::unordered_map<int, memory> arguments) {
-  Tensor space = bytes(scratchpad);
-  arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD,
-                             memory(scratchpad, engine(), space.write<std::uint8_t>()));
+  Tensor space;
+  if (scratchpad.get_size() > 0) {
+    space = bytes(scratchpad);
+    arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD,
+                               memory(scratchpad, engine(), space.write<std::uint8_t>()));
+  }
   dnnl::stream stream(engine());
   primitive.execute(stream, arguments);
   stream.wait();
@@ -243,22 +290,29 @@ auto with_convolution(const Conv2dGeometry& g, Pass pass, bool bias, F&& f) {
   }
 }
 
-// The weights as the primitive wants them; `space` holds them if that is not as they are.
-memory preferred_weights(const Convolution& c, const Tensor& w, Tensor& space) {
+// The weights as the primitive wants them; `space` holds them if that is not as they are. If
+// `keep`, they may be those of an earlier call.
+memory preferred_weights(const Convolution& c, const Tensor& w, Tensor& space, bool keep) {
   if (!c.reorder) return view(c.w, w);
-  space = bytes(c.w);
-  memory result(c.w, engine(), space.write<std::uint8_t>());
-  reorder(c, view(c.plain_w, w), result);
-  return result;
+  const auto reordered = [&] {
+    Tensor result = bytes(c.w);
+    reorder(c, view(c.plain_w, w), {c.w, engine(), result.write<std::uint8_t>()});
+    return result;
+  };
+  space = keep ? c.kept->get(w, reordered) : reordered();
+  // oneDNN takes what it only reads as void*, too.
+  return {c.w, engine(), const_cast<std::uint8_t*>(space.data<std::uint8_t>())};  // NOLINT
 }
 
 Tensor forward(const Conv2dGeometry& g, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  // Where nothing records, weights that somebody holds on to are likely to come again.
+  const bool keep = Tape::active() == nullptr && !w.unique();
   return with_convolution(g, Pass::forward, bool(bias), [&](const Convolution& c) {
     Tensor y(g.y_shape());
     Tensor space;
     std::unordered_map<int, memory> arguments = {
         {DNNL_ARG_SRC, view(c.x, x)},
-        {DNNL_ARG_WEIGHTS, preferred_weights(c, w, space)},
+        {DNNL_ARG_WEIGHTS, preferred_weights(c, w, space, keep)},
         {DNNL_ARG_DST, memory(c.y, engine(), y.write<float>())}};
     if (bias) arguments.emplace(DNNL_ARG_BIAS, view(c.bias, bias));
     execute(c.primitive, c.scratchpad, std::move(arguments));
@@ -272,7 +326,7 @@ Tensor grad_x(const Conv2dGeometry& g, const Tensor& dy, const Tensor& w) {
     Tensor space;
     execute(c.primitive, c.scratchpad,
             {{DNNL_ARG_DIFF_DST, view(c.y, dy)},
-             {DNNL_ARG_WEIGHTS, preferred_weights(c, w, space)},
+             {DNNL_ARG_WEIGHTS, preferred_weights(c, w, space, false)},
              {DNNL_ARG_DIFF_SRC, memory(c.x, engine(), dx.write<float>())}});
     return dx;
   });

@@ -78,6 +78,7 @@ Frame::Frame(const Shape& x, const Padding& padding_, PadMode mode_)
     : images(x[0]), height(x[1]), width(x[2]), channels(x[3]), padding(padding_), mode(mode_) {}
 
 Tensor framed(const Frame& f, const Tensor& x_tensor) {
+  note_copy();
   Tensor y_tensor(f.padded_shape(), x_tensor.dtype());
   const std::int64_t row = f.width * f.channels;
   const std::int64_t padded_row = f.padded_width() * f.channels;
@@ -103,6 +104,7 @@ Tensor framed(const Frame& f, const Tensor& x_tensor) {
 }
 
 Tensor unframed(const Frame& f, const Tensor& dy, std::int64_t s) {
+  note_copy();
   Tensor dx_tensor(f.shape(), dy.dtype());
   dispatch_float(dy.dtype(), "pad", [&]<class T>() {
     const Blocks<T> blocks{dy.data<T>(), dy.dim(1), dy.dim(2), s, f.channels};

@@ -44,6 +44,7 @@ void rearrange(std::int64_t rows, std::int64_t width, std::int64_t channels, std
 }
 
 Tensor unshuffled(const Tensor& x, std::int64_t s) {
+  note_copy();
   const std::int64_t height = x.dim(1) / s;
   const std::int64_t width = x.dim(2) / s;
   Tensor y({x.dim(0), height, width, x.dim(3) * s * s}, x.dtype());
@@ -54,6 +55,7 @@ Tensor unshuffled(const Tensor& x, std::int64_t s) {
 }
 
 Tensor shuffled(const Tensor& x, std::int64_t s) {
+  note_copy();
   const std::int64_t channels = x.dim(3) / (s * s);
   Tensor y({x.dim(0), x.dim(1) * s, x.dim(2) * s, channels}, x.dtype());
   dispatch_float(x.dtype(), "pixel_shuffle", [&]<class T>() {

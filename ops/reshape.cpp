@@ -120,6 +120,7 @@ Tensor permuted(const Tensor& x, const Order& order) {
   for (int i = 0; i < x.rank(); ++i) shape = shape.with(i, x.dim(order[i]));
   const std::vector<Axis> axes = axes_of(x.shape(), order);
   if (axes.size() <= 1 || x.size() == 0) return x.reshaped(shape);  // the order does not change
+  note_copy();
   Tensor y(shape, x.dtype());
   dispatch_float(x.dtype(), "permute", [&]<class T>() {
     if (axes.back().from == 1) {
@@ -150,6 +151,7 @@ void copy_slab(const Op& op, const Tensor& x, std::int64_t from, Tensor& y, std:
 
 Tensor sliced(const Op& op, const Tensor& x, int axis, std::int64_t begin, std::int64_t end) {
   if (axis == 0) return x.rows(begin, end);
+  note_copy();
   Tensor y(x.shape().with(axis, end - begin), x.dtype());
   copy_slab(op, x, begin, y, 0, axis, end - begin);
   return y;
@@ -220,6 +222,7 @@ Var concat(const Vars& xs, int signed_axis) {
   }
   const auto joined = [axis, begins, shape = first.shape().with(axis, begins.back()),
                        dtype = first.dtype()](auto&& part) {
+    note_copy();
     Tensor y(shape, dtype);
     for (std::size_t i = 0; i + 1 < begins.size(); ++i) {
       const Tensor x = part(i);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <isotape/core/error.hpp>
+#include <isotape/core/memory.hpp>
 #include <isotape/core/tensor.hpp>
 
 using namespace isotape;
@@ -158,6 +159,31 @@ TEST_CASE("add_in_place: y += alpha x through y's storage") {
   CHECK(alias.at(1) == -16);
   CHECK_THROWS_WITH_AS(add_in_place(y, Tensor({3}, DType::f64)),
                        "add_in_place: expected equal shapes, got [2] and [3]", ShapeError);
+}
+
+TEST_CASE("tensor: equal marks mean equal elements, also when memory is handed out again") {
+  Tensor a = Tensor::full({4}, 1);
+  const Tensor::Mark first = a.mark();
+  CHECK(a.mark() == first);
+  CHECK(a.reshaped({2, 2}).mark() == first);
+  CHECK_FALSE(a.rows(1, 4).mark() == first);
+  a.write<float>()[0] = 2;
+  CHECK_FALSE(a.mark() == first);
+  const auto* memory = a.data<float>();
+  a = {};
+  const Tensor b = Tensor::full({4}, 1);
+  CHECK(b.data<float>() == memory);  // the pool's last block
+  CHECK_FALSE(b.mark() == first);
+}
+
+TEST_CASE("tensor: clones and conversions are counted as copies, handles are not") {
+  const Tensor a = Tensor::full({4}, 1);
+  const std::int64_t before = memory_stats().copies;
+  const Tensor handle = a.reshaped({2, 2}).rows(0, 1).to(DType::f32);
+  CHECK(memory_stats().copies == before);
+  const Tensor copy = a.clone();
+  const Tensor wide = a.to(DType::f64);
+  CHECK(memory_stats().copies == before + 2);
 }
 
 TEST_SUITE_END();

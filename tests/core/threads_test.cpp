@@ -125,4 +125,22 @@ TEST_CASE("parallel_jobs: rethrows an exception of a job") {
   }
 }
 
+TEST_CASE("parallel_regions: counts the loops that more than one thread got") {
+  const auto nothing = [](std::int64_t, std::int64_t) {};
+  const auto regions_of = [](const auto& f) {
+    const std::int64_t before = parallel_regions();
+    f();
+    return parallel_regions() - before;
+  };
+  const Threads two(2);
+  CHECK(regions_of([&] { parallel_for(100, 10, nothing); }) == 1);
+  CHECK(regions_of([&] { parallel_for(100, 1000, nothing); }) == 0);
+  CHECK(regions_of([&] { parallel_jobs(3, [](std::int64_t) {}); }) == 1);
+  CHECK(regions_of([&] { parallel_jobs(1, [](std::int64_t) {}); }) == 0);
+  CHECK(regions_of(
+            [&] { parallel_jobs(2, [&](std::int64_t) { parallel_for(100, 10, nothing); }); }) == 1);
+  set_num_threads(1);
+  CHECK(regions_of([&] { parallel_for(100, 10, nothing); }) == 0);
+}
+
 TEST_SUITE_END();

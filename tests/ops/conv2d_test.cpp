@@ -189,6 +189,30 @@ TEST_CASE("conv2d: a steady state creates no primitive and reorders weights once
   CHECK(memory_stats().system_allocations == allocations);
 }
 
+TEST_CASE("conv2d: inference reorders weights once per version, training once per call") {
+  Rng rng(9);
+  const Tensor x = random_normal(rng, {4, 8, 8, 16});
+  Tensor w = random_normal(rng, {16, 3, 3, 16});
+  const auto reorders = [&] {
+    const std::int64_t before = conv2d_counters().reorders;
+    const Tensor y = conv2d(x, w).value();
+    const std::int64_t count = conv2d_counters().reorders - before;
+    const Tensor exact = conv2d(x.to(DType::f64), w.to(DType::f64)).value();
+    CHECK(max_abs_diff(y.to(DType::f64), exact) < 1e-5 * max_abs(exact));
+    return count;
+  };
+  CHECK(reorders() == 1);
+  CHECK(reorders() == 0);
+  w.write<float>()[5] = 3;
+  CHECK(reorders() == 1);
+  CHECK(reorders() == 0);
+  w = w.clone();  // equal values, but another tensor
+  CHECK(reorders() == 1);
+  const Tape tape;
+  CHECK(reorders() == 1);
+  CHECK(reorders() == 1);
+}
+
 TEST_CASE("conv2d: NaN and infinities reach every output whose window they are in, and no other") {
   Rng rng(6);
   constexpr float nan_value = std::numeric_limits<float>::quiet_NaN();
