@@ -64,13 +64,14 @@ void spectrum_of_svd(PolarShape shape, const T* w, double* vectors, double* sigm
 //
 // the narrow products with t run in f64, the large one in f32 with condition 10 at most.
 struct Deflation {
+  static constexpr std::int64_t largest_part = 8;
+
   std::int64_t count = 0;
   double bound = std::numeric_limits<double>::infinity();  // of what is left
 
   // Whether that costs less than a large product in f64.
   static std::optional<Deflation> of(const Tensor& sigma_tensor) {
     constexpr double condition = 10;
-    constexpr std::int64_t largest_part = 8;
     const auto sigma = sigma_tensor.values<double>();
     const double bound = condition * *std::min_element(sigma.begin(), sigma.end());
     const std::int64_t count =
@@ -80,9 +81,10 @@ struct Deflation {
   }
 };
 
+// The first m rows of a result with room for `rows`.
 template <class T>
-Tensor rounded(std::int64_t m, std::int64_t n, const double* x) {
-  Tensor y({m, n}, dtype_of<T>());
+Tensor rounded(std::int64_t rows, std::int64_t m, std::int64_t n, const double* x) {
+  Tensor y({rows, n}, dtype_of<T>());
   std::transform(x, x + m * n, y.write<T>(), [](double entry) { return static_cast<T>(entry); });
   return y;
 }
@@ -95,11 +97,13 @@ void apply_deflated(const Deflation& deflation, PolarShape shape, const T* w,
   const std::int64_t count = deflation.count;
   const auto* const vectors = spectrum.vectors.data<double>();
   const auto* const sigma = spectrum.sigma.data<double>();
-  Tensor work({2 * n + count, n}, f64);
+  // As large as they may get, so that a changing count asks the system for nothing.
+  const std::int64_t most = n / Deflation::largest_part;
+  Tensor work({2 * n + most, n}, f64);
   auto* const scaled = work.write<double>();
   double* const r = scaled + n * n;
   double* const top = r + n * n;  // t^T
-  Tensor inverse({count}, f64);
+  Tensor inverse({most}, f64);
   std::int64_t found = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const double h = sigma[i] > deflation.bound ? 0 : 1 / sigma[i];
@@ -109,7 +113,7 @@ void apply_deflated(const Deflation& deflation, PolarShape shape, const T* w,
     inverse.write<double>()[found++] = 1 / sigma[i];
   }
   blas::gemm(true, false, n, n, n, 1.0, vectors, n, scaled, n, 0.0, r, n);
-  const Tensor rest = rounded<T>(n, n, r);
+  const Tensor rest = rounded<T>(n, n, n, r);
   if (count == 0) {
     shape.apply(w, rest.data<T>(), T{0}, q);
     return;
@@ -117,17 +121,18 @@ void apply_deflated(const Deflation& deflation, PolarShape shape, const T* w,
   Tensor wide({shape.m, shape.n}, f64);
   auto* const w64 = wide.write<double>();
   std::copy(w, w + shape.size(), w64);
-  Tensor images({count, shape.large()}, f64);  // (w t)^T
+  Tensor images({most, shape.large()}, f64);  // (w t)^T
   auto* const image = images.write<double>();
   shape.to_basis(count, top, w64, image);
   shape.from_basis(count, top, image, -1.0, 1.0, w64);
-  shape.apply(rounded<T>(shape.m, shape.n, w64).template data<T>(), rest.data<T>(), T{0}, q);
+  shape.apply(rounded<T>(shape.m, shape.m, shape.n, w64).template data<T>(), rest.data<T>(), T{0},
+              q);
   for (std::int64_t i = 0; i < count; ++i) {
     const double h = inverse.data<double>()[i];
     for (std::int64_t j = 0; j < shape.large(); ++j) image[i * shape.large() + j] *= h;
   }
-  shape.from_basis(count, rounded<T>(count, n, top).template data<T>(),
-                   rounded<T>(count, shape.large(), image).template data<T>(), T{1}, T{1}, q);
+  shape.from_basis(count, rounded<T>(most, count, n, top).template data<T>(),
+                   rounded<T>(most, count, shape.large(), image).template data<T>(), T{1}, T{1}, q);
 }
 
 }  // namespace
