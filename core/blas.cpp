@@ -303,10 +303,13 @@ void triangular_inverse(std::int64_t n, T* a) {
   trtri(T{}, &triangle, &diagonal, &order, a, &order, &info);
   require<NumericError>(info == 0, "triangular_inverse: expected a regular matrix of order ", n,
                         ", got a zero on the diagonal at ", info);
+  count<T>(0, 1.0 / 3, n, n);
 }
 
 template <class T>
 void triangular_product(bool right, bool trans, std::int64_t m, std::int64_t n, const T* a, T* b) {
+  const auto size = static_cast<double>(m * n);
+  count_flops(dtype_of<T>(), size * static_cast<double>(right ? n : m));
   const CBLAS_SIDE side = right ? CblasRight : CblasLeft;
   const int order = stride(right ? n : m);
   if constexpr (std::is_same_v<T, float>) {

@@ -17,6 +17,7 @@ namespace isotape {
 ///     Cholesky        1/3 n^3              thin QR, with its Q      4 m n^2 - 4/3 n^3
 ///     eigenvectors    14/3 n^3: 4/3 to tridiagonal form, 4/3 divide and conquer, 2 back
 ///     thin SVD        8 m n^2 + 4/3 n^3    singular values alone    4 m n^2 - 4/3 n^3
+///     triangle's inverse 1/3 n^3           product with a triangle  m n times its order
 ///
 /// (a complex operation counts as four).
 struct FlopCount {

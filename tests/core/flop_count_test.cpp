@@ -65,6 +65,17 @@ TEST_CASE("flop_count: factorisations count by their leading terms, in their own
   Tensor identity = Tensor::eye(n, DType::f64);
   count = counted([&] { CHECK(blas::cholesky(n, identity.write<double>())); });
   CHECK(count.f64 == doctest::Approx(cube / 3));
+  count = counted([&] { blas::triangular_inverse(n, identity.write<double>()); });
+  CHECK(count.f64 == doctest::Approx(cube / 3));
+  a = tall.clone();
+  count = counted([&] {
+    blas::triangular_product(true, false, 2 * n, n, identity.data<double>(), a.write<double>());
+  });
+  CHECK(count.f64 == 2 * n * n * n);
+  count = counted([&] {
+    blas::triangular_product(false, true, n, 2, identity.data<double>(), a.write<double>());
+  });
+  CHECK(count.f64 == n * n * 2);
   a = tall.clone();
   count = counted([&] { blas::qr_orthonormal(2 * n, n, a.write<double>(), values.data()); });
   CHECK(count.f64 == doctest::Approx(8 * cube - 4 * cube / 3));
