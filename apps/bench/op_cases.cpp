@@ -18,7 +18,7 @@
 namespace isotape {
 namespace {
 
-using Function = std::function<Var(const Vars&)>;
+using Function = std::function<Var(Vars&)>;
 
 std::string text(const Shape& shape) {
   return fmt::format("{}", fmt::join(shape.begin(), shape.end(), "x"));
@@ -28,51 +28,64 @@ double bytes(const Tensor& x) {
   return static_cast<double>(x.size()) * static_cast<double>(size_of(x.dtype()));
 }
 
+// Who holds the operands and dy during a call. Handed over, they are the call's own, fresh in the
+// cache, and an operation may write its result over them.
+enum class Held { by_us, handed_over };
+
 // A recorded call of f, whose gradient goes back to those of the operands that are wanted.
 struct Recording {
   Function f;
   Tensors operands;
   std::vector<bool> wanted;
-  Tensor dy;
+  Held held;
+  Tensor dy = {};
   std::unique_ptr<Tape> tape = {};
   Vars xs = {};
   Var y = {};
+  Tensor upstream = {};
 
+  Tensor lent(const Tensor& x) const { return held == Held::by_us ? x : x.clone(); }
   void start() {
     y = {};
     xs.clear();
     tape.reset();
     tape = std::make_unique<Tape>();
     for (std::size_t i = 0; i < operands.size(); ++i) {
-      xs.push_back(wanted[i] ? tape->leaf(operands[i]) : Var(operands[i]));
+      xs.push_back(wanted[i] ? tape->leaf(lent(operands[i])) : Var(lent(operands[i])));
     }
+    upstream = lent(dy);
   }
 };
 
-Task task_of(Function f, Tensors operands, std::vector<bool> wanted) {
+Task task_of(Function f, Tensors operands, std::vector<bool> wanted, Held held = Held::by_us) {
   auto call = std::make_shared<Recording>(
-      Recording{std::move(f), std::move(operands), std::move(wanted), {}});
+      Recording{std::move(f), std::move(operands), std::move(wanted), held});
   {
     const Paused paused;
     Rng rng(7);
-    call->dy = random_normal(rng, call->f({call->operands.begin(), call->operands.end()}).shape());
+    Vars constants(call->operands.begin(), call->operands.end());
+    call->dy = random_normal(rng, call->f(constants).shape());
   }
   return {[call] { call->start(); }, [call] { call->y = call->f(call->xs); },
-          [call] { call->tape->backward(call->y, call->dy); }};
+          [call] { call->tape->backward(call->y, std::move(call->upstream)); }};
 }
 
 class Cases {
  public:
   explicit Cases(std::int64_t batch) : batch_(batch) {}
 
-  // Three passes: the first recording wants the gradient of w, the second that of x.
+  // On the torus, as the layers call it. Three passes: the first recording wants the gradient of w,
+  // the second that of x.
   void conv2d(const char* where, const Shape& image, const Shape& w) {
     const Tensors operands = {normal(batched(image)), normal(w)};
-    const auto f = [](const Vars& v) { return isotape::conv2d(v[0], v[1]); };
-    add({"conv2d", text(operands[0].shape()) + " * " + text(w) + ", " + where, "forward", "grad_w"},
-        task_of(f, operands, {false, true}));
-    add({"conv2d", text(operands[0].shape()) + " * " + text(w) + ", " + where, "", "grad_x"},
-        task_of(f, operands, {true, false}));
+    const auto k = static_cast<int>(w[1]);
+    const Padding border{k / 2, (k - 1) / 2, k / 2, (k - 1) / 2};
+    const auto f = [border](const Vars& v) {
+      return isotape::conv2d(v[0], v[1], {}, {.border = border});
+    };
+    const std::string shapes = text(operands[0].shape()) + " * " + text(w) + ", " + where;
+    add({"conv2d", shapes, "forward", "grad_w"}, task_of(f, operands, {false, true}));
+    add({"conv2d", shapes, "", "grad_x"}, task_of(f, operands, {true, false}));
   }
 
   void affine(const char* where, std::int64_t in, std::int64_t out) {
@@ -82,11 +95,22 @@ class Cases {
   }
 
   // An operation on activations that reads x and writes y, and the reverse in its gradient.
-  void moving(const char* op, const std::string& detail, const Shape& image, const Function& f) {
+  void moving(const char* op, const std::string& detail, const Shape& image, const Function& f,
+              Held held = Held::by_us) {
     const Tensor x = normal(batched(image));
-    const double moved = bytes(x) + bytes(f({x}).value());
+    Vars constant = {x};
+    const double moved = bytes(x) + bytes(f(constant).value());
     add({op, text(x.shape()) + detail, "forward", "backward", moved, moved},
-        task_of(f, {x}, {true}));
+        task_of(f, {x}, {true}, held));
+  }
+
+  // As behind a convolution: in place on the images.
+  void bias_max_min(const Shape& image, const char* where) {
+    const Tensor x = normal(batched(image));
+    add({"bias_max_min", text(x.shape()) + ", handed over, " + where, "forward", "backward",
+         2 * bytes(x), 2 * bytes(x)},
+        task_of([](Vars& v) { return isotape::bias_max_min(std::exchange(v[0], {}), v[1]); },
+                {x, normal({image[2]})}, {true, true}, Held::handed_over));
   }
 
   void bcop_kernel(const char* where, std::int64_t k, std::int64_t in, std::int64_t out) {
@@ -141,21 +165,24 @@ class Cases {
 
 std::vector<OpCase> op_cases(std::int64_t batch) {
   Cases cases(batch);
-  // What a BCOP layer leaves of a stride: images unshuffled and padded, the kernel divided by it.
-  cases.conv2d("bcop-small conv1", {15, 15, 4}, {16, 2, 2, 4});
-  cases.conv2d("bcop-small conv2", {8, 8, 64}, {32, 2, 2, 64});
-  cases.conv2d("bcop-large conv1", {34, 34, 3}, {32, 3, 3, 3});
-  cases.conv2d("bcop-large conv2", {17, 17, 128}, {32, 2, 2, 128});
-  cases.conv2d("bcop-large conv3", {18, 18, 32}, {64, 3, 3, 32});
-  cases.conv2d("bcop-large conv4", {9, 9, 256}, {64, 2, 2, 256});
+  // What a BCOP layer leaves of a stride: images unshuffled, the kernel divided by it.
+  cases.conv2d("bcop-small conv1", {14, 14, 4}, {16, 2, 2, 4});
+  cases.conv2d("bcop-small conv2", {7, 7, 64}, {32, 2, 2, 64});
+  cases.conv2d("bcop-large conv1", {32, 32, 3}, {32, 3, 3, 3});
+  cases.conv2d("bcop-large conv2", {16, 16, 128}, {32, 2, 2, 128});
+  cases.conv2d("bcop-large conv3", {16, 16, 32}, {64, 3, 3, 32});
+  cases.conv2d("bcop-large conv4", {8, 8, 256}, {64, 2, 2, 256});
   cases.affine("bcop-small fc1", 1568, 100);
   cases.affine("bcop-large fc1", 4096, 512);
   cases.affine("bcop-large fc2", 512, 512);
   cases.affine("mlp-3 fc2", 1024, 1024);
 
-  const Function pairs = [](const Vars& v) { return max_min(v[0]); };
+  const Function pairs = [](Vars& v) { return max_min(std::exchange(v[0], {})); };
   cases.moving("max_min", "", {8, 8, 128}, pairs);
+  cases.moving("max_min", ", handed over", {8, 8, 128}, pairs, Held::handed_over);
   cases.moving("max_min", ", bcop-large act1", {32, 32, 32}, pairs);
+  cases.bias_max_min({32, 32, 32}, "bcop-large act1");
+  cases.bias_max_min({14, 14, 16}, "bcop-small act1");
   cases.moving("group_sort", ", groups of 4", {8, 8, 128},
                [](const Vars& v) { return group_sort(v[0], 4); });
   cases.moving("pad", ", circular, bcop-large conv1", {32, 32, 3}, [](const Vars& v) {

@@ -23,8 +23,8 @@ struct OpCase {
 };
 
 /// The hot operations of training at the shapes of bcop-small (MNIST) and bcop-large (CIFAR-10):
-/// conv2d, affine, max_min, group_sort, pad, pixel_unshuffle, bcop_kernel, the losses and Adam.
-/// Each case owns its operands.
+/// conv2d, affine, max_min, bias_max_min, group_sort, pad, pixel_unshuffle, bcop_kernel, the losses
+/// and Adam. Each case owns its operands.
 std::vector<OpCase> op_cases(std::int64_t batch);
 
 /// Names of the operations, in that order.

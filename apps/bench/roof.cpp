@@ -54,8 +54,8 @@ std::int64_t kib(std::int64_t number) { return number << 10; }
 double copy_rate(std::int64_t bytes, int calls, int threads) {
   const Tensor from = Tensor::zeros({bytes}, DType::u8);
   Tensor to = Tensor::zeros({bytes}, DType::u8);
-  const std::uint8_t* const source = from.data<std::uint8_t>();
-  std::uint8_t* const target = to.write<std::uint8_t>();
+  const auto* const source = from.data<std::uint8_t>();
+  auto* const target = to.write<std::uint8_t>();
   const double ms = best_ms(10, threads, [&] {
     for (int i = 0; i < calls; ++i) {
       parallel_for(bytes, 1 << 15, [&](std::int64_t begin, std::int64_t end) {

@@ -38,24 +38,23 @@ Measured measured(const std::vector<StepSample>& samples, StepPart StepSample::*
   return {timing_of(times), {flops.f32 / count, flops.f64 / count, flops.convolution / count}};
 }
 
-// Counts of one step, the mean over all: whole numbers in the steady state.
-struct Counts {
-  double allocations = 0;
-  double requests = 0;
-  double primitives = 0;
-  double reorders = 0;
+struct Count {
+  const char* key;
+  std::int64_t StepCounts::*member;
 };
+constexpr Count counts[] = {{"tensor_allocations", &StepCounts::tensor_allocations},
+                            {"tensor_requests", &StepCounts::tensor_requests},
+                            {"tensor_copies", &StepCounts::tensor_copies},
+                            {"primitives_created", &StepCounts::primitives_created},
+                            {"reorders", &StepCounts::reorders},
+                            {"weights_made", &StepCounts::weights_made},
+                            {"parallel_loops", &StepCounts::parallel_loops}};
 
-Counts counts(const std::vector<StepSample>& samples) {
-  Counts sum;
-  for (const StepSample& sample : samples) {
-    sum.allocations += static_cast<double>(sample.allocations);
-    sum.requests += static_cast<double>(sample.requests);
-    sum.primitives += static_cast<double>(sample.primitives);
-    sum.reorders += static_cast<double>(sample.reorders);
-  }
-  const auto n = static_cast<double>(samples.size());
-  return {sum.allocations / n, sum.requests / n, sum.primitives / n, sum.reorders / n};
+// Per step, the mean: a whole number in the steady state.
+double mean(const std::vector<StepSample>& samples, std::int64_t StepCounts::*member) {
+  double sum = 0;
+  for (const StepSample& sample : samples) sum += static_cast<double>(sample.counts.*member);
+  return sum / static_cast<double>(samples.size());
 }
 
 struct StepReport {
@@ -87,11 +86,7 @@ void print_json(const StepReport& report, const BenchConditions& conditions) {
   for (const Part& part : parts) {
     json["parts"][part.key] = to_json(measured(report.samples, part.member), roof);
   }
-  const Counts count = counts(report.samples);
-  json["tensor_allocations"] = count.allocations;
-  json["tensor_requests"] = count.requests;
-  json["primitives_created"] = count.primitives;
-  json["reorders"] = count.reorders;
+  for (const Count& count : counts) json[count.key] = mean(report.samples, count.member);
   json["peak_resident_mb"] = report.peak_resident_mb;
   json["peak_tensors_mb"] = report.peak_tensors_mb;
   json["largest_kappa"] = report.kappa;
@@ -104,12 +99,16 @@ void print_json(const StepReport& report, const BenchConditions& conditions) {
 }
 
 std::string in_words(const StepReport& report) {
-  const Counts count = counts(report.samples);
+  const auto of = [&](std::int64_t StepCounts::*member) { return mean(report.samples, member); };
   std::string text = fmt::format(
-      "per step: {:g} allocations and {:g} requests of tensors, {:g} primitives created, {:g} "
-      "reorders\npeak memory: {:.1f} MB resident, {:.1f} MB of it tensors\n",
-      count.allocations, count.requests, count.primitives, count.reorders, report.peak_resident_mb,
-      report.peak_tensors_mb);
+      "per step: {:g} allocations, {:g} requests and {:g} copies of tensors; {:g} weights made; "
+      "{:g} "
+      "primitives created, {:g} reorders; {:g} parallel loops\n"
+      "peak memory: {:.1f} MB resident, {:.1f} MB of it tensors\n",
+      of(&StepCounts::tensor_allocations), of(&StepCounts::tensor_requests),
+      of(&StepCounts::tensor_copies), of(&StepCounts::weights_made),
+      of(&StepCounts::primitives_created), of(&StepCounts::reorders),
+      of(&StepCounts::parallel_loops), report.peak_resident_mb, report.peak_tensors_mb);
   if (report.config.orthogonal_update == "retract") {
     text += fmt::format(
         "retraction: {:.2f} steps of order 1 per matrix and update, at most {}; {} by the "

@@ -6,6 +6,7 @@
 #include <isotape/apps/bench/bench_model.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/memory.hpp>
+#include <isotape/core/threads.hpp>
 #include <isotape/layers/bcop.hpp>
 #include <isotape/layers/weight.hpp>
 #include <isotape/ops/conv2d.hpp>
@@ -42,13 +43,29 @@ StepPart sum(std::initializer_list<StepPart> parts) {
   return total;
 }
 
-// What a step is counted by; the difference of two readings is a step's.
-struct Counters {
-  MemoryStats memory = memory_stats();
-  Conv2dCounters convolutions = conv2d_counters();
-};
+StepCounts counts_so_far() {
+  const MemoryStats memory = memory_stats();
+  const Conv2dCounters convolutions = conv2d_counters();
+  return {memory.system_allocations,
+          memory.requests,
+          memory.copies,
+          convolutions.primitives_created,
+          convolutions.reorders,
+          weight_counters().recorded,
+          parallel_regions()};
+}
 
 }  // namespace
+
+StepCounts operator-(const StepCounts& a, const StepCounts& b) {
+  return {a.tensor_allocations - b.tensor_allocations,
+          a.tensor_requests - b.tensor_requests,
+          a.tensor_copies - b.tensor_copies,
+          a.primitives_created - b.primitives_created,
+          a.reorders - b.reorders,
+          a.weights_made - b.weights_made,
+          a.parallel_loops - b.parallel_loops};
+}
 
 TrainingStep::TrainingStep(const RunConfig& config)
     : config_(config), model_(build_bench_model(config)), parameters_(model_.net.parameters()) {
@@ -86,7 +103,7 @@ void TrainingStep::make_weights() {
 StepSample TrainingStep::run() {
   const Batch& batch = batches_[next_++ % batches_.size()];
   StepSample sample;
-  const Counters before;
+  const StepCounts before = counts_so_far();
   PartWatch watch;
   {
     Tape tape;
@@ -110,12 +127,7 @@ StepSample TrainingStep::run() {
   }  // what the tape still holds is given back within the step
   sample.optimizer = watch.lap();
   sample.whole = sum({sample.weights, sample.forward, sample.backward, sample.optimizer});
-  const Counters after;
-  sample.allocations = after.memory.system_allocations - before.memory.system_allocations;
-  sample.requests = after.memory.requests - before.memory.requests;
-  sample.primitives =
-      after.convolutions.primitives_created - before.convolutions.primitives_created;
-  sample.reorders = after.convolutions.reorders - before.convolutions.reorders;
+  sample.counts = counts_so_far() - before;
   return sample;
 }
 

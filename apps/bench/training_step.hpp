@@ -19,6 +19,18 @@ struct StepPart {
   FlopCount flops;
 };
 
+/// What a step asked for; in the steady state always the same.
+struct StepCounts {
+  std::int64_t tensor_allocations = 0;  ///< blocks of tensors asked of the system
+  std::int64_t tensor_requests = 0;     ///< blocks of tensors handed out
+  std::int64_t tensor_copies = 0;       ///< whole tensors copied, see note_copy()
+  std::int64_t primitives_created = 0;  ///< by oneDNN
+  std::int64_t reorders = 0;            ///< of weights, by oneDNN
+  std::int64_t weights_made = 0;        ///< for the recording
+  std::int64_t parallel_loops = 0;      ///< our own that more than one thread ran
+};
+StepCounts operator-(const StepCounts& a, const StepCounts& b);
+
 /// One training step in its parts.
 struct StepSample {
   StepPart weights;           ///< the weights of all layers, made from the raw parameters
@@ -28,10 +40,7 @@ struct StepSample {
   StepPart optimizer;         ///< the update, with the retraction where there is one
   StepPart whole;
 
-  std::int64_t allocations = 0;  ///< blocks of tensors asked of the system
-  std::int64_t requests = 0;     ///< blocks of tensors handed out
-  std::int64_t primitives = 0;   ///< of oneDNN, created
-  std::int64_t reorders = 0;     ///< of weights, by oneDNN
+  StepCounts counts;
   double loss = 0;
 };
 
