@@ -206,9 +206,8 @@ std::vector<OpCase> op_cases(std::int64_t batch) {
 }
 
 std::vector<std::string_view> op_names() {
-  return {"conv2d",      "affine",       "max_min",
-          "group_sort",  "pad",          "pixel_unshuffle",
-          "bcop_kernel", "multi_margin", "softmax_cross_entropy",
+  return {"conv2d", "affine",          "max_min",     "bias_max_min", "group_sort",
+          "pad",    "pixel_unshuffle", "bcop_kernel", "multi_margin", "softmax_cross_entropy",
           "adam"};
 }
 

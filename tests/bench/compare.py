@@ -138,6 +138,8 @@ RATIOS = [
      "polar-512-kappa-300", 4),
     ("T cayley 256x256", orthogonalization("256x256", "cayley"), "cayley-256", 1.3),
     ("T cayley 512x512", orthogonalization("512x512", "cayley"), "cayley-512", 1.2),
+    ("T max_min 4 MB, handed over", operation("max_min", "128x8x8x128, handed over"),
+     "max_min-4MB", 60),
     ("T max_min 4 MB, operands kept", operation("max_min", "128x8x8x128"), "max_min-4MB", 25),
     # 1300-1470 images per second: the higher rate is the lower figure in ms.
     ("bcop-large CIFAR-10, 1000 images", evaluation("bcop-large", "cifar10", 256), 1e6 / 1470, 1.8),
