@@ -111,6 +111,29 @@ TEST_CASE("cayley: reproduces the published code's values, square and tall") {
       {5, 3}, DType::f64);
   CHECK(max_abs_diff(cayley(x).value(), square) < 1e-12);
   CHECK(max_abs_diff(cayley(m).value(), tall) < 1e-12);
+
+  // Gradients for dq_ij = cos(0.3 + 0.9i + 1.1j).
+  const auto gradient = [](const Tensor& w) {
+    Tensor dq(w.shape(), DType::f64);
+    for (std::int64_t i = 0; i < w.size(); ++i) {
+      dq.write<double>()[i] = std::cos(0.3 + 0.9 * double(i / 3) + 1.1 * double(i % 3));
+    }
+    Tape tape;
+    const Var leaf = tape.leaf(w);
+    tape.backward(cayley(leaf), dq);
+    return leaf.grad();
+  };
+  const auto skew = [](double a01, double a02, double a12) {
+    return Tensor::of({0, a01, a02, -a01, 0, a12, -a02, -a12, 0}, {3, 3}, DType::f64);
+  };
+  CHECK(max_abs_diff(gradient(x), skew(1.3119275038, -0.0882067161803, -0.812939360425)) < 1e-11);
+  const Tensor grad_m = gradient(m);
+  CHECK(max_abs_diff(grad_m.rows(0, 3), skew(0.114990436379, -0.309457222113, 0.570194680317)) <
+        1e-11);
+  CHECK(
+      max_abs_diff(grad_m.rows(3, 5), Tensor::of({0.394566254395, 0.120795047788, 0.35140266971,
+                                                  -1.5760178281, -1.64889074765, -0.0512663546549},
+                                                 {2, 3}, DType::f64)) < 1e-11);
 }
 
 TEST_CASE("cayley: zero gives the identity, and a wide w the transpose of the tall one") {
