@@ -16,6 +16,7 @@ const Op scale_op("scale");
 const Op add_scalar_op("add_scalar");
 const Op abs_op("abs");
 const Op relu_op("relu");
+const Op leaky_relu_op("leaky_relu");
 const Op square_op("square");
 const Op sqrt_op("sqrt");
 const Op exp_op("exp");
@@ -200,6 +201,13 @@ Var abs(Var&& x) { return abs_of(x, true); }  // NOLINT: its memory is taken, no
 
 Var relu(const Var& x) { return relu_of(x, false); }
 Var relu(Var&& x) { return relu_of(x, true); }  // NOLINT: as above
+
+Var leaky_relu(const Var& x, double slope) {
+  return unary(
+      leaky_relu_op, x, Keep::x,
+      [slope](auto v) { return v > 0 ? v : static_cast<decltype(v)>(slope) * v; },
+      [slope](auto v) { return static_cast<decltype(v)>(v > 0 ? 1 : slope); });
+}
 
 Var square(const Var& x) {
   return unary(

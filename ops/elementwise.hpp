@@ -38,6 +38,11 @@ Var relu(const Var& x);
 /// Of a value that is given away: in its own memory, where nobody else holds it.
 Var relu(Var&& x);
 
+/// y = x where x > 0, slope x elsewhere; at 0 the derivative is `slope`. NaN stays NaN.
+/// Lipschitz: max(1, |slope|) in l2; GNP: no, but for slope = 1 and -1 (abs but for the slope at
+/// 0).
+Var leaky_relu(const Var& x, double slope);
+
 /// y = x^2. Lipschitz: no.
 Var square(const Var& x);
 

@@ -164,4 +164,10 @@ Var group_sort(const Var& x_var, int size, Pairing pairing) {
       [groups, places](const Tangents<1>& dx) { return permuted<false>(groups, dx[0], places); });
 }
 
+Var full_sort(const Var& x) {
+  require<ShapeError>(x.shape().rank() >= 1, "full_sort: expected x of shape [..., C], got ",
+                      x.shape());
+  return group_sort(x, static_cast<int>(std::max<std::int64_t>(x.dim(-1), 1)), Pairing::adjacent);
+}
+
 }  // namespace isotape

@@ -19,4 +19,8 @@ namespace isotape {
 /// @throws ShapeError  if x has no axis or size does not divide C; ValueError if size < 1
 Var group_sort(const Var& x, int size, Pairing pairing = Pairing::split);
 
+/// group_sort over all channels at once, descending. Ties, NaN, bound as there.
+/// @throws ShapeError  if x has no axis
+Var full_sort(const Var& x);
+
 }  // namespace isotape

@@ -36,6 +36,8 @@ const Unary unaries[] = {
     {"scale", [](const Var& x) { return scale(x, -2.5); }, [](double x) { return -2.5 * x; }},
     {"add_scalar", [](const Var& x) { return add_scalar(x, 0.25); },
      [](double x) { return x + 0.25; }},
+    {"leaky_relu", [](const Var& x) { return leaky_relu(x, 0.25); },
+     [](double x) { return x > 0 ? x : 0.25 * x; }},
 };
 
 // Entries off the kinks at 0; positive where the function wants that.
@@ -116,6 +118,9 @@ TEST_CASE("unary: a gradient nobody else sees is overwritten in place") {
 }
 
 TEST_CASE("unary: slopes at the kinks are those documented") {
+  const auto leaky = [](const Var& x) { return leaky_relu(x, 0.25); };
+  CHECK(slope(leaky, 0.0) == 0.25);
+  CHECK(slope(leaky, 1e-300) == 1);
   CHECK(slope(abs, 0.0) == 1);
   CHECK(slope(abs, -0.0) == 1);
   CHECK(slope(relu, 0.0) == 0);

@@ -202,6 +202,18 @@ TEST_CASE("group_sort, max_min: a tie keeps its order and routes each gradient w
   CHECK(same_bits(r.grad, Tensor::of({1, 6, 3, 2, 5, 4}, {6}, DType::f64)));
 }
 
+TEST_CASE(
+    "full_sort: all channels of a pixel, descending; equal ones route their gradients whole") {
+  const Tensor x = Tensor::of({1, 5, 3, 3, /**/ -1, -1, -1, 7}, {2, 4}, DType::f64);
+  const Tensor dy = Tensor::of({1, 2, 3, 4, 5, 6, 7, 8}, {2, 4}, DType::f64);
+  const Run r = run([](const Var& in) { return full_sort(in); }, x, dy);
+  CHECK(same_bits(r.y, Tensor::of({5, 3, 3, 1, 7, -1, -1, -1}, {2, 4}, DType::f64)));
+  CHECK(same_bits(r.grad, Tensor::of({4, 1, 2, 3, 6, 7, 8, 5}, {2, 4}, DType::f64)));
+  CHECK(full_sort(Tensor({3, 0})).shape() == Shape{3, 0});
+  CHECK_THROWS_WITH_AS(full_sort(Tensor(Shape{})),
+                       "full_sort: expected x of shape [..., C], got []", ShapeError);
+}
+
 TEST_CASE("group_sort: a NaN is the largest value, and no value is lost or doubled") {
   const Tensor x = Tensor::of({1, quiet_nan, -inf, 3, quiet_nan, inf}, {6});
   const Tensor y = group_sort(x, 6).value();
