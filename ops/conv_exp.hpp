@@ -1,0 +1,36 @@
+#pragma once
+
+#include <isotape/core/tape.hpp>
+#include <isotape/ops/frame.hpp>
+
+namespace isotape {
+
+/// The exponential of a convolution L, as the first terms of its series [Singla 2021, "SOC"]:
+///
+///     y = sum_{i < terms} L^i x / i!,   L x = conv2d(x, l) with a border that keeps the size.
+///
+/// With L^T = -L (skew_kernel) exp(L) is orthogonal, under zero padding too. There y differs from
+/// it by |L|^terms / terms! |x| at most: it keeps norms up to that factor.
+///
+/// Costs terms - 1 convolutions forward. Backward is the adjoint of the series: as many for x, and
+/// one gradient of the weights over all terms at once. Kept for it are x, and the terms - 2 images
+/// between where together they fit 16 MiB; larger ones are computed again, to the same bits.
+/// Lipschitz: 1 + |L|^terms / terms! for a skew L.
+///
+/// @param x      activations, [N, H, W, C], f32 or f64
+/// @param l      kernel, [C, h, w, C / groups], h and w odd; with circular borders at most 2 H + 1
+///               and 2 W + 1
+/// @param terms  >= 1
+/// @throws ShapeError  if the shapes or types do not fit; ValueError if terms is below 1 or a
+///                     circular border larger than the image
+Var conv_exp(const Var& x, const Var& l, int terms, PadMode border, std::int64_t groups = 1);
+
+/// A bound of the norm of that sum for any L: with |L + L^T| / 2 <= skewness and |L| <= norm,
+///
+///     |y| <= exp(skewness) (1 + norm^terms / terms!) |x|,
+///
+/// for y = exp(L) x - R x and R = integral_0^1 (1 - s)^(terms - 1) / (terms - 1)! L^terms exp(s L).
+/// Computed with every rounding on the safe side.
+double exp_series_bound(double norm, double skewness, int terms);
+
+}  // namespace isotape
