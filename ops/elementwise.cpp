@@ -18,6 +18,7 @@ const Op abs_op("abs");
 const Op relu_op("relu");
 const Op leaky_relu_op("leaky_relu");
 const Op square_op("square");
+const Op sigmoid_op("sigmoid");
 const Op sqrt_op("sqrt");
 const Op exp_op("exp");
 const Op log_op("log");
@@ -222,6 +223,16 @@ Var sqrt(const Var& x) {
 Var exp(const Var& x) {
   return unary(
       exp_op, x, Keep::y, [](auto v) { return std::exp(v); }, [](auto y) { return y; });
+}
+
+Var sigmoid(const Var& x) {
+  return unary(
+      sigmoid_op, x, Keep::y,
+      [](auto v) {
+        const auto e = std::exp(-std::abs(v));  // at most 1
+        return (v < 0 ? e : decltype(e){1}) / (1 + e);
+      },
+      [](auto y) { return y * (1 - y); });
 }
 
 Var log(const Var& x) {

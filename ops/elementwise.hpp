@@ -53,6 +53,9 @@ Var sqrt(const Var& x);
 /// y = exp(x). Lipschitz: no.
 Var exp(const Var& x);
 
+/// y = 1 / (1 + exp(-x)), without overflow. Lipschitz: 1/4 in l2.
+Var sigmoid(const Var& x);
+
 /// y = log(x), natural: NaN below 0, -inf at 0. Lipschitz: no.
 Var log(const Var& x);
 

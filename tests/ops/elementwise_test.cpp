@@ -38,6 +38,11 @@ const Unary unaries[] = {
      [](double x) { return x + 0.25; }},
     {"leaky_relu", [](const Var& x) { return leaky_relu(x, 0.25); },
      [](double x) { return x > 0 ? x : 0.25 * x; }},
+    {"sigmoid", sigmoid,
+     [](double x) {
+       const double e = std::exp(-std::abs(x));
+       return (x < 0 ? e : 1.0) / (1 + e);
+     }},
 };
 
 // Entries off the kinks at 0; positive where the function wants that.
@@ -121,6 +126,9 @@ TEST_CASE("unary: slopes at the kinks are those documented") {
   const auto leaky = [](const Var& x) { return leaky_relu(x, 0.25); };
   CHECK(slope(leaky, 0.0) == 0.25);
   CHECK(slope(leaky, 1e-300) == 1);
+  CHECK(slope(sigmoid, 0.0) == 0.25);
+  CHECK(slope(sigmoid, -1000.0) == 0);
+  CHECK(slope(sigmoid, 1000.0) == 0);
   CHECK(slope(abs, 0.0) == 1);
   CHECK(slope(abs, -0.0) == 1);
   CHECK(slope(relu, 0.0) == 0);
