@@ -1,6 +1,7 @@
 #include <isotape/apps/toml_file.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <sstream>
 
@@ -41,17 +42,6 @@ bool before(const toml::source_position& a, const toml::source_position& b) {
   return a.line != b.line ? a.line < b.line : a.column < b.column;
 }
 
-// The words of a list "out, kernel, stride".
-std::vector<std::string> words_of(std::string_view list) {
-  std::vector<std::string> words;
-  while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(", "), list.size());
-    words.emplace_back(list.substr(0, comma));
-    list.remove_prefix(std::min(comma + 2, list.size()));
-  }
-  return words;
-}
-
 }  // namespace
 
 TomlFile::TomlFile(const std::filesystem::path& path) : path_(path.string()) {
@@ -76,12 +66,12 @@ std::string TomlFile::layer_word(const toml::table& layer, std::string_view key)
   return node->as_string()->get();
 }
 
-const LayerInfo& TomlFile::layer_type(const toml::table& layer) const {
+const LayerType& TomlFile::layer_type(const toml::table& layer) const {
   const std::string type = layer_word(layer, "type");
   std::vector<std::string> types;
-  for (const LayerInfo& info : layer_infos()) {
-    if (info.type == type) return info;
-    types.emplace_back(info.type);
+  for (const LayerType* known : layer_types()) {
+    if (known->type == type) return *known;
+    types.emplace_back(known->type);
   }
   fail(layer.get("type")->source(), "expected a type of `isotape layers`, got '", type, "'",
        did_you_mean(type, types));
@@ -99,8 +89,9 @@ OptionValue TomlFile::option(std::string_view name, const toml::node& value) con
 LayerSpec TomlFile::layer(const toml::node& node) const {
   const toml::table* table = node.as_table();
   if (table == nullptr) fail(node.source(), "expected a [[layer]] table, got ", kind(node));
-  const LayerInfo& info = layer_type(*table);
-  const std::vector<std::string> known = words_of(info.options);
+  const LayerType& info = layer_type(*table);
+  const auto names = info.option_names();
+  const std::vector<std::string> known(names.begin(), names.end());
   LayerSpec spec{layer_word(*table, "name"), std::string(info.type), {}};
 
   // The table holds its keys sorted; options stay in the order of the file.
@@ -109,8 +100,8 @@ LayerSpec TomlFile::layer(const toml::node& node) const {
     if (key == "name" || key == "type") continue;
     if (std::find(known.begin(), known.end(), std::string(key.str())) == known.end()) {
       fail(key.source(), spec.name, " (", spec.type, "): expected ",
-           known.empty() ? "no options" : "options " + std::string(info.options), ", got '",
-           key.str(), "'", did_you_mean(key.str(), known));
+           known.empty() ? "no options" : "options " + fmt::format("{}", fmt::join(known, ", ")),
+           ", got '", key.str(), "'", did_you_mean(key.str(), known));
     }
     keys.emplace_back(key.source().begin, key.str());
   }

@@ -9,6 +9,7 @@
 
 #include <isotape/apps/errors.hpp>
 #include <isotape/layers/model.hpp>
+#include <isotape/layers/registry.hpp>
 
 namespace isotape {
 
@@ -33,7 +34,7 @@ class TomlFile {
  private:
   LayerSpec layer(const toml::node& node) const;
   std::string layer_word(const toml::table& layer, std::string_view key) const;
-  const LayerInfo& layer_type(const toml::table& layer) const;
+  const LayerType& layer_type(const toml::table& layer) const;
   OptionValue option(std::string_view name, const toml::node& value) const;
   std::string path_;
   toml::table root_;

@@ -1,6 +1,7 @@
 #include <isotape/layers/activation.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/site.hpp>
 #include <isotape/ops/elementwise.hpp>
 
 namespace isotape {
@@ -14,6 +15,57 @@ void check_channels(const char* op, const Shape& input, int size) {
 const char* name(Pairing pairing) { return pairing == Pairing::split ? "split" : "adjacent"; }
 
 }  // namespace
+
+constinit const LayerType maxmin_type = {
+    .type = "maxmin",
+    .kind = LayerKind::activation,
+    .property = LayerProperty::gradient_norm_preserving,
+    .options = "pairing",
+    .description =
+        "larger and smaller of each pair of channels, split (default: i with i + C/2) "
+        "or adjacent",
+    .cost = "",
+    .source = "Anil 2019",
+    .build = [](Site& site) -> std::unique_ptr<Module> {
+      return std::make_unique<MaxMin>(pairing_option(site));
+    },
+};
+
+constinit const LayerType groupsort_type = {
+    .type = "groupsort",
+    .kind = LayerKind::activation,
+    .property = LayerProperty::gradient_norm_preserving,
+    .options = "size, pairing",
+    .description = "groups of channels, each sorted, split (default) or adjacent",
+    .cost = "",
+    .source = "Anil 2019",
+    .build = [](Site& site) -> std::unique_ptr<Module> {
+      const int size = small_integer(site, "size", 2);
+      return std::make_unique<GroupSort>(size, pairing_option(site));
+    },
+};
+
+constinit const LayerType abs_type = {
+    .type = "abs",
+    .kind = LayerKind::activation,
+    .property = LayerProperty::gradient_norm_preserving,
+    .options = "",
+    .description = "absolute value",
+    .cost = "",
+    .source = "Anil 2019",
+    .build = [](Site&) -> std::unique_ptr<Module> { return std::make_unique<Abs>(); },
+};
+
+constinit const LayerType relu_type = {
+    .type = "relu",
+    .kind = LayerKind::activation,
+    .property = LayerProperty::one_lipschitz,
+    .options = "",
+    .description = "positive part; loses gradient norm",
+    .cost = "",
+    .source = "Nair 2010",
+    .build = [](Site&) -> std::unique_ptr<Module> { return std::make_unique<ReLU>(); },
+};
 
 Shape MaxMin::output_shape(const Shape& input) const {
   check_channels("max_min", input, 2);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <isotape/layers/module.hpp>
+#include <isotape/layers/registry.hpp>
 #include <isotape/ops/group_sort.hpp>
 
 namespace isotape {
@@ -81,5 +82,10 @@ class ReLU final : public Module {
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 };
+
+extern const LayerType maxmin_type;
+extern const LayerType groupsort_type;
+extern const LayerType abs_type;
+extern const LayerType relu_type;
 
 }  // namespace isotape

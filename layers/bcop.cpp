@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/conv2d.hpp>
+#include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/block_conv.hpp>
 #include <isotape/ops/conv2d.hpp>
@@ -26,7 +27,40 @@ bool has_bases(Projectors projectors, std::int64_t c, int k) {
   return projectors == Projectors::tall && k > 1 && c > 1;
 }
 
+std::unique_ptr<Module> build(Site& site) {
+  const std::int64_t c_in = input_channels(site);
+  const std::int64_t out = output_extent(site);
+  const int kernel = small_integer(site, "kernel", 3);
+  BcopOptions options;
+  options.stride = small_integer(site, "stride", 1);
+  options.frozen = site.options.boolean("frozen", false);
+  options.doubled = site.options.boolean("doubled", false);
+  options.bias = site.options.boolean("bias", true);
+  options.projectors = choice(site, "projectors", {"square", "tall"}) == "tall"
+                           ? Projectors::tall
+                           : Projectors::square;
+  options.orthogonalization = bjorck_options(site);
+  return std::make_unique<BcopConv2d>(c_in, out, kernel, site.rng, options);
+}
+
 }  // namespace
+
+constinit const LayerType bcop_type = {
+    .type = "bcop",
+    .kind = LayerKind::convolution,
+    .property = LayerProperty::gradient_norm_preserving,
+    .options =
+        "out, kernel, stride, frozen, doubled, bias, projectors, order, iterations, "
+        "raw_gain",
+    .description =
+        "orthogonal convolution by block convolution of projectors, square (default) or "
+        "tall; circular padding",
+    .cost =
+        "2 (k/s - 1) + 1 polar factors of c x c, c = max(in s^2, out), and about (k/s)^3 / 3 "
+        "products c^3",
+    .source = "Li 2019",
+    .build = build,
+};
 
 BcopConv2d::BcopConv2d(std::int64_t c_in, std::int64_t c_out, int kernel, Rng& rng,
                        BcopOptions options)
@@ -105,7 +139,15 @@ Var BcopConv2d::strided(const Var& kernel) const {
 }
 
 Var BcopConv2d::strided_kernel() const {
-  if (is_recorded()) return strided(kernel());
+  if (is_recorded()) {
+    Tape& tape = *Tape::active();
+    Var recorded = tape.recall(&strided_, version());
+    if (!recorded) {
+      recorded = strided(kernel());
+      tape.remember(&strided_, version(), recorded);
+    }
+    return recorded;
+  }
   return strided_.get(version(), [this] {
     const Paused paused;
     return strided(folded_kernel()).value();

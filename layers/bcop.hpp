@@ -59,6 +59,7 @@ class BcopConv2d final : public Module {
   void collect(const std::string& prefix, BufferList& buffers) override;
   void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
+  void derive() const override { strided_kernel(); }
 
   int stride() const { return options_.stride; }
   /// The kernel of the stride-1 convolution after the unshuffle, [O, k/s, k/s, c_in s^2], folded.
@@ -85,5 +86,7 @@ class BcopConv2d final : public Module {
   VersionCache folded_;
   VersionCache strided_;
 };
+
+extern const LayerType bcop_type;
 
 }  // namespace isotape

@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
+#include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/elementwise.hpp>
@@ -53,7 +54,62 @@ void check_extents(std::int64_t c_in, std::int64_t c_out, int k, const Conv2dLay
                       ", got ", o.groups);
 }
 
+std::unique_ptr<Module> build(Site& site, Parametrization (*constraint)(Site&)) {
+  const std::int64_t c_in = input_channels(site);
+  const std::int64_t out = output_extent(site);
+  const int kernel = small_integer(site, "kernel", 3);
+  const Conv2dLayerOptions options = conv_options(site, kernel);
+  const Parametrization parametrization = constraint(site);
+  return std::make_unique<Conv2d>(c_in, out, kernel, parametrization, site.rng, options);
+}
+
+Parametrization any_constraint(Site& site) { return constraint_option(site, "unconstrained"); }
+Parametrization reshaped_kernel(Site& site) { return bjorck_options(site); }
+
 }  // namespace
+
+Conv2dLayerOptions conv_options(Site& site, int kernel) {
+  Conv2dLayerOptions options;
+  options.stride = small_integer(site, "stride", 1);
+  options.groups = small_integer(site, "groups", 1);
+  options.dilation = small_integer(site, "dilation", 1);
+  options.padding_mode = padding_option(site);
+  options.bias = site.options.boolean("bias", true);
+  if (options.stride > 1 && kernel % options.stride == 0 && options.dilation == 1) {
+    // As many pixels as make the output exactly 1/stride of the input.
+    const int s = options.stride;
+    const int before = s * (kernel / s / 2);
+    const int after = s * ((kernel / s - 1) / 2);
+    options.padding = Padding{before, after, before, after};
+  }
+  return options;
+}
+
+constinit const LayerType conv_type = {
+    .type = "conv",
+    .kind = LayerKind::convolution,
+    .property = LayerProperty::bounded,
+    .options = "out, kernel, stride, groups, dilation, padding, bias, constraint",
+    .description =
+        "convolution, unconstrained (default) or with its reshaped kernel under any "
+        "constraint and divided by ceil(kernel / stride)",
+    .cost = "that of the constraint on a matrix of out x in k^2",
+    .source = "",
+    .build = [](Site& site) { return build(site, any_constraint); },
+};
+
+constinit const LayerType rko_type = {
+    .type = "rko",
+    .kind = LayerKind::convolution,
+    .property = LayerProperty::one_lipschitz,
+    .options = "out, kernel, stride, groups, dilation, padding, bias, order, iterations, raw_gain",
+    .description =
+        "reshaped-kernel orthogonalization: the polar factor of the kernel as a matrix, "
+        "divided by ceil(kernel / stride); keeps norms where out >= in k^2",
+    .cost = "a polar factor of out x in k^2",
+    .source = "Li 2019",
+    .build = [](Site& site) { return build(site, reshaped_kernel); },
+};
 
 Conv2d::Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel,
                const Parametrization& parametrization, Rng& rng, Conv2dLayerOptions options)

@@ -67,4 +67,11 @@ class Conv2d final : public Module {
   mutable Parameter bias_;
 };
 
+/// The options stride, groups, dilation, padding and bias of a convolution. With a stride that
+/// divides the kernel it pads as many pixels as make the output 1/stride of the input.
+Conv2dLayerOptions conv_options(Site& site, int kernel);
+
+extern const LayerType conv_type;
+extern const LayerType rko_type;
+
 }  // namespace isotape

@@ -4,10 +4,41 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
+#include <isotape/layers/site.hpp>
 #include <isotape/ops/matmul.hpp>
 #include <isotape/ops/spectral.hpp>
 
 namespace isotape {
+namespace {
+
+std::unique_ptr<Module> build(Site& site, Parametrization (*constraint)(Site&)) {
+  const std::int64_t in = input_extent(site);
+  const std::int64_t out = output_extent(site);
+  const Parametrization parametrization = constraint(site);
+  const bool bias = site.options.boolean("bias", true);
+  return std::make_unique<Linear>(in, out, parametrization, site.rng, bias);
+}
+
+Parametrization any_constraint(Site& site) { return constraint_option(site, "bjorck"); }
+
+}  // namespace
+
+constinit const LayerType linear_type = {
+    .type = "linear",
+    .kind = LayerKind::dense,
+    .property = LayerProperty::bounded,
+    .options = "out, bias, constraint",
+    .description =
+        "dense layer under any constraint: bjorck (default), another type that is one, "
+        "or unconstrained",
+    .cost = "that of the constraint",
+    .source = "",
+    .build = [](Site& site) { return build(site, any_constraint); },
+};
+
+std::unique_ptr<Module> build_constrained_dense(Site& site) {
+  return build(site, layer_type_of(site.spec).constraint);
+}
 
 Linear::Linear(std::int64_t in, std::int64_t out, const Parametrization& parametrization, Rng& rng,
                bool with_bias)
@@ -41,7 +72,9 @@ std::string Linear::describe() const {
 }
 
 Bound Linear::lipschitz_bound() const {
-  return {spectral_norm_bound(weight_.folded()), "least of the proved norms of W^T W"};
+  const double bound = spectral_norm_bound(weight_.folded());
+  require<NumericError>(!std::isnan(bound), "linear: expected a weight of numbers, found NaN");
+  return {bound, "least of the proved norms of W^T W"};
 }
 
 NormPreservation Linear::gnp() const {

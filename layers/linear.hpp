@@ -6,12 +6,12 @@ namespace isotape {
 
 /// y = x W^T + b with W [out, in] under a parametrization. The bias starts uniform in +-1/sqrt(in).
 ///
-/// Lipschitz: sigma_max(W) in l2; 1 for bjorck, cayley and cholesky-qr. GNP: both for square W,
+/// Lipschitz: sigma_max(W) in l2; 1 for orthogonal weights. GNP: those do, both for square W,
 /// backward for out < in, forward for out > in [Anil 2019].
 class Linear final : public Module {
  public:
   /// @param in, out          extents, >= 1
-  /// @param parametrization  Bjorck{}, Cayley{}, CholeskyQr{}, SpectralNorm{} or Unconstrained{}
+  /// @param parametrization  Bjorck{}, Cayley{}, ..., or Unconstrained{}
   /// @throws ValueError      if an extent is not positive
   Linear(std::int64_t in, std::int64_t out, const Parametrization& parametrization, Rng& rng,
          bool with_bias = true);
@@ -39,5 +39,7 @@ class Linear final : public Module {
   mutable Weight weight_;  // forward remembers the weight on the tape and leaves its value alone
   mutable Parameter bias_;
 };
+
+extern const LayerType linear_type;
 
 }  // namespace isotape

@@ -27,13 +27,10 @@ struct Model {
 /// @throws ShapeError  if a layer does not accept its input, or the logits are not [classes]
 Model build_model(const ModelSpec& spec, const Shape& input, std::int64_t classes, const Rng& rng);
 
-/// Names of the types of layers that a model file may use, with one line each.
-struct LayerInfo {
-  std::string_view type;
-  std::string_view options;
-  std::string_view description;
-};
-const std::vector<LayerInfo>& layer_infos();
+/// Builds one layer for inputs of a shape, with initial values as in a model.
+/// @throws ValueError  for an unknown type or option, ShapeError for another rank
+std::unique_ptr<Module> build_layer(const LayerSpec& layer, const Shape& input,
+                                    std::int64_t classes, const Rng& rng);
 
 /// The models known by name.
 struct ModelInfo {

@@ -58,7 +58,10 @@ std::vector<NamedTensor> Module::folded_weights() const {
   return list;
 }
 
-void Module::prepare() { prepare_weights(weights()); }
+void Module::prepare() {
+  prepare_weights(weights());
+  derive();
+}
 
 std::int64_t parameter_count(const ParameterList& parameters) {
   std::int64_t count = 0;

@@ -98,14 +98,17 @@ class Module {
   virtual void collect(const std::string& /*prefix*/, std::vector<NamedWeight>& /*weights*/) {}
   /// Appends the folded weights as files hold them: "conv1.weight", [O, I, h, w].
   virtual void collect_folded(const std::string& /*prefix*/, std::vector<NamedTensor>&) const {}
+  /// Makes what forward() would make of several parameters (see Derived), once the weights are
+  /// made.
+  virtual void derive() const {}
 
   ParameterList parameters();
   BufferList buffers();
   std::vector<NamedWeight> weights();
   std::vector<NamedTensor> folded_weights() const;
 
-  /// Makes the weights of all layers for the active recording in one list of independent jobs, or,
-  /// when nothing records, folds them for inference.
+  /// Makes the weights of all layers for the active recording in one list of independent jobs, and
+  /// what is derived from them, or, when nothing records, folds them for inference.
   /// @throws NumericError  naming the layer whose raw weight cannot be orthogonalized
   void prepare();
 

@@ -38,7 +38,7 @@ class Chain {
     spec_.layers.push_back(std::move(layer));
   }
   Chain& activate() {
-    spec_.layers.push_back({"act" + std::to_string(++activations_), "max-min", {}});
+    spec_.layers.push_back({"act" + std::to_string(++activations_), "maxmin", {}});
     return *this;
   }
   ModelSpec spec_;

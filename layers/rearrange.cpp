@@ -1,10 +1,35 @@
 #include <isotape/layers/rearrange.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/site.hpp>
 #include <isotape/ops/pixel_shuffle.hpp>
 #include <isotape/ops/reshape.hpp>
 
 namespace isotape {
+
+constinit const LayerType pixel_unshuffle_type = {
+    .type = "pixel-unshuffle",
+    .kind = LayerKind::shape,
+    .property = LayerProperty::gradient_norm_preserving,
+    .options = "factor",
+    .description = "invertible downsampling: squares of pixels become channels",
+    .cost = "",
+    .source = "Shi 2016; Jacobsen 2018",
+    .build = [](Site& site) -> std::unique_ptr<Module> {
+      return std::make_unique<PixelUnshuffle>(small_integer(site, "factor", 2));
+    },
+};
+
+constinit const LayerType flatten_type = {
+    .type = "flatten",
+    .kind = LayerKind::shape,
+    .property = LayerProperty::gradient_norm_preserving,
+    .options = "",
+    .description = "image to vector, channels first",
+    .cost = "",
+    .source = "",
+    .build = [](Site&) -> std::unique_ptr<Module> { return std::make_unique<Flatten>(); },
+};
 
 PixelUnshuffle::PixelUnshuffle(int s) : s_(s) {
   require<ValueError>(s >= 1, "pixel_unshuffle: expected a factor >= 1, got ", s);

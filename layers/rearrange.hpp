@@ -1,6 +1,7 @@
 #pragma once
 
 #include <isotape/layers/module.hpp>
+#include <isotape/layers/registry.hpp>
 
 namespace isotape {
 
@@ -37,5 +38,8 @@ class Flatten final : public Module {
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 };
+
+extern const LayerType pixel_unshuffle_type;
+extern const LayerType flatten_type;
 
 }  // namespace isotape

@@ -116,4 +116,8 @@ void Sequential::collect_folded(const std::string& prefix, std::vector<NamedTens
   }
 }
 
+void Sequential::derive() const {
+  for (const Part& part : parts_) named(part.name, [&] { part.module->derive(); });
+}
+
 }  // namespace isotape

@@ -44,6 +44,7 @@ class Sequential final : public Module {
   void collect(const std::string& prefix, BufferList& buffers) override;
   void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
+  void derive() const override;
 
  private:
   std::vector<Part> parts_;

@@ -7,7 +7,6 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/null_space.hpp>
-#include <isotape/ops/cayley.hpp>
 #include <isotape/ops/cholesky_qr.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/matmul.hpp>
@@ -30,15 +29,12 @@ double rank_tolerance(const Parametrization& parametrization) {
 
 Tensor initial_matrix(const Shape& shape, const Parametrization& parametrization, double raw_gain,
                       Rng& rng) {
-  const auto m = static_cast<double>(shape[-2]);
   const auto n = static_cast<double>(shape[-1]);
   if (std::holds_alternative<Bjorck>(parametrization) ||
       std::holds_alternative<CholeskyQr>(parametrization)) {
     return random_orthogonal(rng, shape, raw_gain);
   }
-  if (std::holds_alternative<Cayley>(parametrization)) {
-    return random_normal(rng, shape, std::sqrt(2 / (m + n)));
-  }
+  if (const MatrixMap* map = matrix_map(parametrization)) return map->initial(shape, rng);
   return random_uniform(rng, shape, -1 / std::sqrt(n), 1 / std::sqrt(n));
 }
 
@@ -96,7 +92,7 @@ Var Weight::constrain(const Var& matrix) {
   if (const auto* polar = std::get_if<Bjorck>(&parametrization_)) {
     return bjorck(matrix, polar->options);
   }
-  if (std::holds_alternative<Cayley>(parametrization_)) return cayley(matrix);
+  if (const MatrixMap* map = matrix_map(parametrization_)) return map->apply(matrix);
   if (std::holds_alternative<CholeskyQr>(parametrization_)) return cholesky_qr(matrix);
   if (const auto* spectral = std::get_if<SpectralNorm>(&parametrization_)) {
     const SpectralEstimate estimate =
@@ -124,12 +120,12 @@ bool Weight::is_missing() const {
 }
 
 void Weight::remember(Var weight) {
-  recorded_weights.fetch_add(1, std::memory_order_relaxed);
+  count_recorded_weight();
   Tape::active()->remember(&folded_, raw.version(), std::move(weight));
 }
 
 Tensor Weight::folded_f64() const {
-  folded_weights.fetch_add(1, std::memory_order_relaxed);
+  count_folded_weight();
   const Paused paused;
   const Shape& shape = raw.value().shape();
   const Tensor wide = raw.value().to(DType::f64).reshaped(matrix_shape(shape));
@@ -140,8 +136,8 @@ Tensor Weight::folded_f64() const {
     options.tolerance = 0;
     return bjorck(wide, options).value().reshaped(shape);
   }
-  if (std::holds_alternative<Cayley>(parametrization_)) {
-    return cayley(wide).value().reshaped(shape);
+  if (const MatrixMap* map = matrix_map(parametrization_)) {
+    return map->apply(wide).value().reshaped(shape);
   }
   if (std::holds_alternative<CholeskyQr>(parametrization_)) {
     return cholesky_qr(wide).value().reshaped(shape);
@@ -160,6 +156,10 @@ Tensor Weight::folded() const {
   return folded_.get(version, [this] { return folded_f64().to(raw.value().dtype()); });
 }
 
+void count_recorded_weight() { recorded_weights.fetch_add(1, std::memory_order_relaxed); }
+
+void count_folded_weight() { folded_weights.fetch_add(1, std::memory_order_relaxed); }
+
 WeightCounters weight_counters() { return {recorded_weights.load(), folded_weights.load()}; }
 
 // Of raw = weight times a symmetric or triangular matrix: bjorck or cholesky-qr.
@@ -170,7 +170,8 @@ bool Weight::is_factor() const {
 }
 
 bool Weight::is_orthogonal() const {
-  return is_factor() || std::holds_alternative<Cayley>(parametrization_);
+  const MatrixMap* map = matrix_map(parametrization_);
+  return is_factor() || (map != nullptr && map->is_orthogonal());
 }
 
 Residual Weight::residual() const {

@@ -33,8 +33,7 @@ class VersionCache {
 class Weight {
  public:
   /// Initialises the raw tensor for the constraint: an orthogonal matrix times raw_gain for bjorck
-  /// and cholesky-qr, uniform in +-1/sqrt(n) for a free one, normal with deviation
-  /// sqrt(2 / (m + n)) for cayley.
+  /// and cholesky-qr, uniform in +-1/sqrt(n) for a free one, what a map says for it.
   Weight(const Shape& shape, const Parametrization& parametrization, Rng& rng);
   /// A free weight.
   explicit Weight(Tensor value) : raw(std::move(value)) {}
@@ -49,7 +48,7 @@ class Weight {
   /// The same in f64, not rounded and not cached.
   Tensor folded_f64() const;
   /// Whether the singular values of the weight are all 1: a polar factor (bjorck without a fixed
-  /// number of iterations), the factor of a QR factorisation or a Cayley transform.
+  /// number of iterations), the factor of a QR factorisation or an orthogonal map.
   bool is_orthogonal() const;
   /// max |W^T W - I| (smaller side) of the folded weight, for an orthogonal parametrization.
   Residual residual() const;
@@ -89,6 +88,8 @@ struct WeightCounters {
   std::int64_t folded = 0;
 };
 WeightCounters weight_counters();
+void count_recorded_weight();
+void count_folded_weight();
 
 /// Makes all weights that the active recording does not have yet; polar factors in one list of
 /// jobs.

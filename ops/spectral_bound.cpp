@@ -199,10 +199,19 @@ double isometry_defect_bound(const Tensor& w) {
   return std::isfinite(norm) ? up(norm + 0x1p-900) : infinity;
 }
 
+// sigma^2 <= c + ||a^T a - c I|| for any c >= 0, here the mean diagonal of g = fl(a^T a) as it
+// comes out of its rounding; the residual and its rounding as above.
 double near_isometry_bound(const Tensor& w) {
-  const Scaled s = widen("near_isometry_bound", w);
+  const Scaled s = scaled("near_isometry_bound", w);
   if (s.is_special()) return s.special;
-  return up(std::sqrt(up(1 + isometry_defect_bound(w))));
+  const std::int64_t k = s.small();
+  Tensor residual = gram(s);
+  auto* const d = residual.write<double>();
+  double c = 0;
+  for (std::int64_t i = 0; i < k; ++i) c += d[i * k + i] / static_cast<double>(k);
+  for (std::int64_t i = 0; i < k; ++i) d[i * k + i] -= c;
+  const double norm = up(up(symmetric_norm(k, d, squarings)) + gram_rounding(s));
+  return s.unscale(up(std::sqrt(up(c + norm))));
 }
 
 double spectral_norm_bound(const Tensor& w) {

@@ -25,8 +25,8 @@ double gram_bound(const Tensor& w);
 /// singular value (of the small side) lies within (1 +- this)^1/2.
 double isometry_defect_bound(const Tensor& w);
 
-/// (1 + isometry_defect_bound(w))^1/2: for weights that are orthonormal up to rounding, exact to a
-/// few parts in 1e8 of f32.
+/// (c + ||w^T w - c I||)^1/2, w^T w on the small side and c its mean diagonal: for weights that are
+/// a multiple of an orthonormal matrix up to rounding, exact to a few parts in 1e8 of f32.
 double near_isometry_bound(const Tensor& w);
 
 /// The least of them all.

@@ -21,7 +21,7 @@ Model mixed_model() {
   const ModelSpec spec{
       "mixed",
       {{"conv1", "bcop", {{"out", number(4)}, {"kernel", number(4)}, {"stride", number(2)}}},
-       {"act1", "max-min", {}},
+       {"act1", "maxmin", {}},
        {"conv2", "conv", {{"out", number(6)}, {"constraint", word("bjorck")}}},
        {"conv3", "conv", {{"out", number(6)}, {"padding", word("zero")}}},
        {"act2", "relu", {}},

@@ -25,7 +25,7 @@ void write_run(const ScratchFolder& folder, const std::string& loss,
   const ModelSpec spec{"small",
                        {{"flatten", "flatten", {}},
                         {"fc1", "linear", {{"out", std::int64_t{8}}}},
-                        {"act1", "max-min", {}},
+                        {"act1", "maxmin", {}},
                         {"fc2", "linear", {{"out", std::string("classes")}}}}};
   Model model = build_model(spec, input, 2, Rng(1));
   save_model(folder / "model.safetensors", model);

@@ -34,7 +34,7 @@ Tensor images(std::int64_t n) {
 TEST_SUITE_BEGIN("apps/gradient_flow");
 
 TEST_CASE("gradient_flow: orthogonal layers and sorting keep every norm, at every depth") {
-  Model model = chain("bjorck", "max-min");
+  Model model = chain("bjorck", "maxmin");
   const std::vector<std::int32_t> labels{0, 1, 2, 3, 4};
   const GradientFlow flow = gradient_flow(model, images(5), labels, softmax_cross_entropy);
   CHECK(flow.samples == 5);
@@ -94,13 +94,13 @@ TEST_CASE("gradient_flow: norms are per sample, whatever the size of the batch")
 }
 
 TEST_CASE("gradient_flow: leaves the parameters' gradients alone") {
-  Model model = chain("bjorck", "max-min");
+  Model model = chain("bjorck", "maxmin");
   gradient_flow(model, images(2), {{1, 2}}, softmax_cross_entropy);
   for (const auto& [name, parameter] : model.net.parameters()) CHECK_FALSE(parameter->grad);
 }
 
 TEST_CASE("gradient_flow: refuses what is no batch for the model, and values that are not finite") {
-  Model model = chain("bjorck", "max-min");
+  Model model = chain("bjorck", "maxmin");
   CHECK_THROWS_WITH_AS(gradient_flow(model, Tensor::zeros({2, 7}), {{1, 2}}, softmax_cross_entropy),
                        "audit: expected a batch of images [8], got [2, 7]", ShapeError);
   CHECK_THROWS_WITH_AS(gradient_flow(model, Tensor::zeros({0, 8}), {}, softmax_cross_entropy),

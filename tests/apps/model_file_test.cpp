@@ -57,8 +57,8 @@ TEST_CASE("model_file: errors name line and column") {
         "DIR/m.toml:1:1: expected the layer's type, got none");
   CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"linaer\"\n") ==
         "DIR/m.toml:3:8: expected a type of `isotape layers`, got 'linaer'; did you mean linear?");
-  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"group-sort\"\nsiez = 2\n") ==
-        "DIR/m.toml:4:1: a (group-sort): expected options size, pairing, got 'siez'; did you mean "
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"groupsort\"\nsiez = 2\n") ==
+        "DIR/m.toml:4:1: a (groupsort): expected options size, pairing, got 'siez'; did you mean "
         "size?");
   CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"abs\"\nout = 1\n") ==
         "DIR/m.toml:4:1: a (abs): expected no options, got 'out'");

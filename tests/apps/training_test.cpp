@@ -28,7 +28,7 @@ ModelSpec small_spec() {
   return {"points",
           {{"flatten", "flatten", {}},
            {"fc1", "linear", {{"out", std::int64_t{8}}}},
-           {"act1", "max-min", {}},
+           {"act1", "maxmin", {}},
            {"fc2", "linear", {{"out", std::string("classes")}}}}};
 }
 

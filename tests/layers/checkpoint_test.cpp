@@ -35,7 +35,7 @@ Model small_model(std::uint64_t seed) {
         "bcop",
         {{"out", std::int64_t{4}}, {"kernel", std::int64_t{4}}, {"stride", std::int64_t{2}}}},
        {"conv2", "conv", {{"out", std::int64_t{6}}, {"constraint", std::string("bjorck")}}},
-       {"act", "max-min", {{"pairing", std::string("adjacent")}}},
+       {"act", "maxmin", {{"pairing", std::string("adjacent")}}},
        {"flatten", "flatten", {}},
        {"fc1", "linear", {{"out", std::int64_t{5}}, {"constraint", std::string("spectral-norm")}}},
        {"fc2", "linear", {{"out", std::string("classes")}}}}};

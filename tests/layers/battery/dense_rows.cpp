@@ -1,0 +1,26 @@
+#include "battery.hpp"
+
+namespace isotape::battery {
+
+std::vector<Row> dense_rows() {
+  using enum LayerProperty;
+  return {
+      {.type = "linear"},
+      {.type = "linear",
+       .options = {{"constraint", std::string("unconstrained")}},
+       .property = bounded},
+      {.type = "bjorck"},
+      // Not orthogonal, and at order 1 never above 1; its gradient needs a smaller step:
+      // ops/bjorck.
+      {.type = "bjorck",
+       .options = {{"iterations", std::int64_t{3}}},
+       .property = bounded,
+       .parameter_gradient = false},
+      {.type = "cayley"},
+      {.type = "cholesky-qr"},
+      // The vectors of the iteration are constants to the gradient.
+      {.type = "spectral-norm", .property = bounded, .parameter_gradient = false},
+  };
+}
+
+}  // namespace isotape::battery
