@@ -25,11 +25,14 @@ int print_list(const ModelsOptions& options) {
   Json list = Json::array();
   std::vector<std::vector<std::string>> rows = {{"model", "layers", "what"}};
   for (const ModelInfo& info : model_infos()) {
-    const ModelSpec spec = named_model(info.name);
-    list.push_back(
-        {{"name", info.name}, {"description", info.description}, {"layers", spec.layers.size()}});
-    rows.push_back({std::string(info.name), std::to_string(spec.layers.size()),
-                    std::string(info.description)});
+    const std::string name(info.name);
+    const ModelSpec spec = named_model(info.layers.empty() ? name : name + ':' + info.layers[0]);
+    list.push_back({{"name", name},
+                    {"description", info.description},
+                    {"layers", spec.layers.size()},
+                    {"types", info.layers}});
+    rows.push_back({info.layers.empty() ? name : name + ":<layer>",
+                    std::to_string(spec.layers.size()), std::string(info.description)});
   }
   fmt::print("{}", options.json ? list.dump(2) + '\n' : table(rows));
   return 0;
@@ -70,11 +73,10 @@ int print_model(const ModelSpec& spec, const ModelsOptions& options) {
 
 ModelSpec find_model(std::string_view name) {
   if (name.ends_with(".toml")) return read_model_file(name);
-  std::vector<std::string> names;
-  for (const ModelInfo& info : model_infos()) names.emplace_back(info.name);
+  const std::vector<std::string> names = model_names();
   if (std::find(names.begin(), names.end(), name) != names.end()) return named_model(name);
-  throw UsageError(message("model: expected ", fmt::format("{}", fmt::join(names, ", ")),
-                           " or a FILE.toml, got '", name, "'", did_you_mean(name, names)));
+  throw UsageError(message("model: expected a name of `isotape models` or a FILE.toml, got '", name,
+                           "'", did_you_mean(name, names)));
 }
 
 int run_models(const ModelsOptions& options) {

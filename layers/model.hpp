@@ -36,11 +36,14 @@ std::unique_ptr<Module> build_layer(const LayerSpec& layer, const Shape& input,
 struct ModelInfo {
   std::string_view name;
   std::string_view description;
+  /// Types of layers; if there are any, the models are called "name:<layer>", one for each.
+  std::vector<std::string> layers;
 };
 const std::vector<ModelInfo>& model_infos();
+/// All names, "bcop-small", "small:bcop", ...
+std::vector<std::string> model_names();
 
-/// The layers of a named model: bcop-small, bcop-large [Li 2019]; fc-3, mlp-3 [Anil 2019]; and the
-/// same nets without constraints, plain-small, plain-large, plain-fc-3, plain-mlp-3.
+/// The layers of a named model.
 /// @throws ValueError  listing the names
 ModelSpec named_model(std::string_view name);
 

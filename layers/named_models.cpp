@@ -1,123 +1,143 @@
 #include <algorithm>
+#include <array>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/chain.hpp>
 #include <isotape/layers/model.hpp>
+#include <isotape/layers/registry.hpp>
 
 namespace isotape {
 namespace {
 
-// Appends layers, each but the last linear one followed by an activation act1, act2, ...
-class Chain {
- public:
-  Chain(std::string name, bool plain) : spec_{std::move(name), {}}, plain_(plain) {}
-
-  Chain& conv(std::int64_t out, std::int64_t kernel, std::int64_t stride) {
-    LayerSpec layer{"conv" + std::to_string(++convs_), plain_ ? "conv" : "bcop", {}};
-    layer.options = {{"out", out}, {"kernel", kernel}, {"stride", stride}};
-    spec_.layers.push_back(std::move(layer));
-    return activate();
-  }
-  Chain& flatten() {
-    spec_.layers.push_back({"flatten", "flatten", {}});
-    return *this;
-  }
-  Chain& dense(std::int64_t out) {
-    linear(OptionValue(out));
-    return activate();
-  }
-  ModelSpec classes() {
-    linear(OptionValue(std::string("classes")));
-    return std::move(spec_);
-  }
-
- private:
-  void linear(OptionValue out) {
-    LayerSpec layer{"fc" + std::to_string(++denses_), "linear", {}};
-    layer.options = {{"out", std::move(out)},
-                     {"constraint", std::string(plain_ ? "unconstrained" : "bjorck")}};
-    spec_.layers.push_back(std::move(layer));
-  }
-  Chain& activate() {
-    spec_.layers.push_back({"act" + std::to_string(++activations_), "maxmin", {}});
-    return *this;
-  }
-  ModelSpec spec_;
-  bool plain_;
-  int convs_ = 0;
-  int denses_ = 0;
-  int activations_ = 0;
-};
-
-ModelSpec small(std::string name, bool plain) {
-  return Chain(std::move(name), plain).conv(16, 4, 2).conv(32, 4, 2).flatten().dense(100).classes();
-}
-
-ModelSpec large(std::string name, bool plain) {
-  return Chain(std::move(name), plain)
-      .conv(32, 3, 1)
+ModelSpec small(std::string name, const Parts& parts) {
+  return Chain(std::move(name), parts)
+      .conv(16, 4, 2)
+      .activate()
       .conv(32, 4, 2)
-      .conv(64, 3, 1)
-      .conv(64, 4, 2)
-      .flatten()
-      .dense(512)
-      .dense(512)
+      .activate()
+      .add("flatten", "flatten")
+      .dense(std::int64_t{100})
+      .activate()
       .classes();
 }
 
-ModelSpec fc3(std::string name, bool plain) {
-  return Chain(std::move(name), plain).flatten().dense(1024).dense(1024).dense(1024).classes();
+ModelSpec large(std::string name, const Parts& parts) {
+  Chain chain(std::move(name), parts);
+  for (const std::int64_t width : {32, 64}) {
+    chain.conv(width, 3, 1).activate().conv(width, 4, 2).activate();
+  }
+  chain.add("flatten", "flatten");
+  for (int i = 0; i < 2; ++i) chain.dense(std::int64_t{512}).activate();
+  return chain.classes();
 }
 
-ModelSpec mlp3(std::string name, bool plain) {
-  return Chain(std::move(name), plain).flatten().dense(1024).dense(1024).classes();
+ModelSpec dense(std::string name, const Parts& parts, int count) {
+  Chain chain(std::move(name), parts);
+  chain.add("flatten", "flatten");
+  for (int i = 0; i < count; ++i) chain.dense(std::int64_t{1024}).activate();
+  return chain.classes();
 }
 
+std::vector<std::string> types_of(std::initializer_list<LayerKind> kinds) {
+  std::vector<std::string> types;
+  for (const LayerType* type : layer_types()) {
+    if (std::find(kinds.begin(), kinds.end(), type->kind) != kinds.end()) {
+      types.emplace_back(type->type);
+    }
+  }
+  return types;
+}
+
+std::vector<std::string> any_part() {
+  return types_of({LayerKind::dense, LayerKind::convolution, LayerKind::activation});
+}
+
+// A model, or, with layers to choose from, one for each: its name ends with ":<layer>".
 struct Named {
-  ModelInfo info;
-  ModelSpec (*make)(std::string, bool);
-  bool plain;
+  std::string_view name;
+  std::string_view description;
+  ModelSpec (*make)(std::string name, std::string_view layer);
+  std::vector<std::string> (*layers)() = nullptr;
 };
 
-const std::vector<Named>& table() {
-  static const std::vector<Named> models = {
-      {{"bcop-small", "2 BCOP convolutions, 2 orthogonal dense layers [Li 2019, Small]"},
-       small,
-       false},
-      {{"bcop-large", "4 BCOP convolutions, 3 orthogonal dense layers [Li 2019, Large]"},
-       large,
-       false},
-      {{"fc-3", "orthogonal dense layers 1024-1024-1024-classes [Anil 2019]"}, fc3, false},
-      {{"mlp-3", "orthogonal dense layers 1024-1024-classes"}, mlp3, false},
-      {{"plain-small", "bcop-small without constraints"}, small, true},
-      {{"plain-large", "bcop-large without constraints"}, large, true},
-      {{"plain-fc-3", "fc-3 without constraints"}, fc3, true},
-      {{"plain-mlp-3", "mlp-3 without constraints"}, mlp3, true},
-  };
-  return models;
-}
+constexpr std::array table = {
+    Named{"bcop-small", "2 BCOP convolutions, 2 orthogonal dense layers [Li 2019, Small]",
+          [](std::string name, std::string_view) { return small(std::move(name), {}); }},
+    Named{"bcop-large", "4 BCOP convolutions, 3 orthogonal dense layers [Li 2019, Large]",
+          [](std::string name, std::string_view) { return large(std::move(name), {}); }},
+    Named{"fc-3", "orthogonal dense layers 1024-1024-1024-classes [Anil 2019]",
+          [](std::string name, std::string_view) { return dense(std::move(name), {}, 3); }},
+    Named{"mlp-3", "orthogonal dense layers 1024-1024-classes",
+          [](std::string name, std::string_view) { return dense(std::move(name), {}, 2); }},
+    Named{
+        "plain-small", "bcop-small without constraints",
+        [](std::string name, std::string_view) { return small(std::move(name), Parts::plain()); }},
+    Named{
+        "plain-large", "bcop-large without constraints",
+        [](std::string name, std::string_view) { return large(std::move(name), Parts::plain()); }},
+    Named{"plain-fc-3", "fc-3 without constraints",
+          [](std::string name, std::string_view) {
+            return dense(std::move(name), Parts::plain(), 3);
+          }},
+    Named{"plain-mlp-3", "mlp-3 without constraints",
+          [](std::string name, std::string_view) {
+            return dense(std::move(name), Parts::plain(), 2);
+          }},
+    Named{"small", "bcop-small with its convolutions, dense layers or activations of another type",
+          [](std::string name, std::string_view layer) {
+            return small(std::move(name), Parts::with(layer));
+          },
+          any_part},
+    Named{"large", "bcop-large with its convolutions, dense layers or activations of another type",
+          [](std::string name, std::string_view layer) {
+            return large(std::move(name), Parts::with(layer));
+          },
+          any_part},
+};
 
 }  // namespace
 
 const std::vector<ModelInfo>& model_infos() {
   static const std::vector<ModelInfo> infos = [] {
     std::vector<ModelInfo> list;
-    for (const Named& model : table()) list.push_back(model.info);
+    for (const Named& model : table) {
+      list.push_back({model.name, model.description,
+                      model.layers == nullptr ? std::vector<std::string>{} : model.layers()});
+    }
     return list;
   }();
   return infos;
 }
 
-ModelSpec named_model(std::string_view name) {
-  const auto found = std::find_if(table().begin(), table().end(),
-                                  [&](const Named& model) { return model.info.name == name; });
-  if (found == table().end()) {
-    std::string names;
-    for (const Named& model : table()) {
-      names += (names.empty() ? "" : ", ") + std::string(model.info.name);
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const ModelInfo& info : model_infos()) {
+    if (info.layers.empty()) names.emplace_back(info.name);
+    for (const std::string& layer : info.layers) {
+      names.push_back(std::string(info.name) + ':' + layer);
     }
-    throw ValueError(message("model: expected one of ", names, ", got '", name, "'"));
   }
-  return found->make(std::string(name), found->plain);
+  return names;
+}
+
+ModelSpec named_model(std::string_view name) {
+  const std::size_t colon = std::min(name.find(':'), name.size());
+  const std::string_view family = name.substr(0, colon);
+  const std::string_view layer = name.substr(std::min(colon + 1, name.size()));
+  std::string names;
+  for (const Named& model : table) {
+    names += (names.empty() ? "" : ", ") + std::string(model.name);
+    if (model.layers != nullptr) names += ":<layer>";
+    if (model.name != family || (model.layers == nullptr) != (colon == name.size())) continue;
+    if (model.layers == nullptr) return model.make(std::string(name), layer);
+    const auto layers = model.layers();
+    std::string words;
+    for (const std::string& known : layers) words += (words.empty() ? "" : ", ") + known;
+    require<ValueError>(std::find(layers.begin(), layers.end(), layer) != layers.end(), "model ",
+                        family, ":<layer>: expected a layer of ", words, ", got '", layer, "'");
+    return model.make(std::string(name), layer);
+  }
+  throw ValueError(message("model: expected one of ", names, ", got '", name, "'"));
 }
 
 }  // namespace isotape

@@ -8,6 +8,7 @@
 #include <isotape/layers/bcop.hpp>
 #include <isotape/layers/cayley.hpp>
 #include <isotape/layers/conv2d.hpp>
+#include <isotape/layers/first_channels.hpp>
 #include <isotape/layers/linear.hpp>
 #include <isotape/layers/rearrange.hpp>
 #include <isotape/layers/site.hpp>
@@ -34,6 +35,7 @@ constexpr std::array types = {
     // shape
     &pixel_unshuffle_type,
     &flatten_type,
+    &first_channels_type,
 };
 
 std::vector<std::string_view> split(std::string_view list) {

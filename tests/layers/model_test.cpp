@@ -50,16 +50,29 @@ TEST_CASE("named models: trainable parameters as published [Li 2019]") {
 }
 
 TEST_CASE("named models: all names build, and describe themselves") {
-  for (const ModelInfo& info : model_infos()) {
-    CAPTURE(info.name);
-    const Model model = build_model(named_model(info.name), mnist, 10, Rng(1));
-    CHECK(model.net.output_shape(mnist) == Shape{10});
+  for (const std::string& name : model_names()) {
+    CAPTURE(name);
+    const Model model = build_model(named_model(name), cifar, 10, Rng(1));
+    CHECK(model.net.output_shape(cifar) == Shape{10});
     CHECK_FALSE(model.net.describe().empty());
   }
-  CHECK_THROWS_WITH_AS(named_model("resnet"),
-                       "model: expected one of bcop-small, bcop-large, fc-3, mlp-3, plain-small, "
-                       "plain-large, plain-fc-3, plain-mlp-3, got 'resnet'",
+  CHECK_THROWS_WITH_AS(named_model("small:flatten"), doctest::Contains("got 'flatten'"),
                        ValueError);
+  CHECK_THROWS_WITH_AS(named_model("small"), doctest::Contains(", small:<layer>, "), ValueError);
+  CHECK_THROWS_WITH_AS(named_model("resnet"),
+                       doctest::Contains("model: expected one of bcop-small, "), ValueError);
+}
+
+TEST_CASE("named models: the chain of another type of layers") {
+  // A layer that knows no stride follows a pixel unshuffle; the rest of the net stays.
+  CHECK(named_model("small:bcop").layers == named_model("bcop-small").layers);
+  CHECK(named_model("small:maxmin").layers == named_model("bcop-small").layers);
+  const ModelSpec relu = named_model("large:relu");
+  CHECK(relu.layers[0].type == "bcop");
+  CHECK(relu.layers[1].type == "relu");
+  const ModelSpec dense = named_model("small:cayley");
+  CHECK(dense.layers[0].type == "bcop");
+  CHECK(dense.layers.back().type == "cayley");
 }
 
 TEST_CASE("build_model: initial values depend on the seed and on the layer's name alone") {
@@ -76,8 +89,8 @@ TEST_CASE("build_model: initial values depend on the seed and on the layer's nam
 }
 
 TEST_CASE("model spec: JSON and back") {
-  for (const ModelInfo& info : model_infos()) {
-    const ModelSpec spec = named_model(info.name);
+  for (const std::string& name : model_names()) {
+    const ModelSpec spec = named_model(name);
     CHECK(model_spec_from_json(to_json(spec)) == spec);
   }
   CHECK_THROWS_AS(model_spec_from_json("{"), DataError);

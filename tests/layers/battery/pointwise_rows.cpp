@@ -18,6 +18,9 @@ std::vector<Row> pointwise_rows() {
       {.type = "relu", .property = one_lipschitz, .inputs = {{7}, {2, 3, 1}}, .is_affine = false},
       {.type = "pixel-unshuffle", .inputs = {{4, 6, 3}, {2, 2, 1}}},
       {.type = "flatten", .inputs = {{2, 3, 4}, {5}, {1, 1, 1}}},
+      {.type = "first-channels",
+       .options = {{"out", std::int64_t{2}}},
+       .inputs = {{2, 3, 4}, {5}, {1, 1, 3}}},
   };
 }
 
