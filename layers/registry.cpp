@@ -7,10 +7,14 @@
 #include <isotape/layers/activation.hpp>
 #include <isotape/layers/bcop.hpp>
 #include <isotape/layers/cayley.hpp>
+#include <isotape/layers/cayley_conv.hpp>
 #include <isotape/layers/conv2d.hpp>
 #include <isotape/layers/first_channels.hpp>
 #include <isotape/layers/linear.hpp>
+#include <isotape/layers/lot.hpp>
 #include <isotape/layers/rearrange.hpp>
+#include <isotape/layers/sandwich.hpp>
+#include <isotape/layers/sandwich_conv.hpp>
 #include <isotape/layers/site.hpp>
 
 namespace isotape {
@@ -23,10 +27,14 @@ constexpr std::array types = {
     &cayley_type,
     &cholesky_qr_type,
     &spectral_norm_type,
+    &sandwich_type,
     // convolutions
     &conv_type,
     &bcop_type,
     &rko_type,
+    &cayley_conv_type,
+    &lot_type,
+    &sandwich_conv_type,
     // activations
     &maxmin_type,
     &groupsort_type,

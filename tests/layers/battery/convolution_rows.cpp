@@ -38,6 +38,17 @@ const std::vector<Refusal> bcop_refusals = {
      }},
 };
 
+// What the layers on images of one size say.
+std::vector<Refusal> torus_refusals(const std::string& op) {
+  return {
+      {strides_do_not_close,
+       [op](const Cell& c) {
+         return message(op, ": expected an image whose sides are multiples of the stride ",
+                        c.stride, ", got ", c.input);
+       }},
+  };
+}
+
 }  // namespace
 
 std::vector<Row> convolution_rows() {
@@ -62,6 +73,17 @@ std::vector<Row> convolution_rows() {
       {.type = "bcop", .options = {{"projectors", std::string("tall")}}, .refusals = bcop_refusals},
       {.type = "bcop", .options = {{"doubled", true}}, .refusals = bcop_refusals},
       {.type = "bcop", .options = {{"frozen", true}}, .refusals = bcop_refusals},
+      {.type = "cayley-conv", .refusals = torus_refusals("fourier-conv")},
+      {.type = "lot", .refusals = torus_refusals("fourier-conv")},
+      {.type = "sandwich-conv",
+       .property = one_lipschitz,
+       .refusals = torus_refusals("sandwich-conv"),
+       .is_affine = false},
+      {.type = "sandwich-conv",
+       .options = {{"activation", std::string("softplus")}},
+       .property = one_lipschitz,
+       .refusals = torus_refusals("sandwich-conv"),
+       .is_affine = false},
   };
 }
 

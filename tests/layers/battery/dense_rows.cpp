@@ -20,6 +20,15 @@ std::vector<Row> dense_rows() {
       {.type = "cholesky-qr"},
       // The vectors of the iteration are constants to the gradient.
       {.type = "spectral-norm", .property = bounded, .parameter_gradient = false},
+      {.type = "sandwich", .property = one_lipschitz, .is_affine = false},
+      {.type = "sandwich",
+       .options = {{"activation", std::string("tanh")}},
+       .property = one_lipschitz,
+       .is_affine = false},
+      {.type = "sandwich", .options = {{"output", true}}, .property = one_lipschitz},
+      {.type = "sandwich",
+       .options = {{"gamma", std::int64_t{4}}, {"output", true}},
+       .property = bounded},
   };
 }
 

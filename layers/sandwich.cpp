@@ -1,0 +1,170 @@
+#include <isotape/layers/sandwich.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <isotape/core/error.hpp>
+#include <isotape/core/lipcheck.hpp>
+#include <isotape/layers/site.hpp>
+#include <isotape/ops/cayley.hpp>
+#include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/matmul.hpp>
+#include <isotape/ops/rescale.hpp>
+#include <isotape/ops/reshape.hpp>
+#include <isotape/ops/spectral_bound.hpp>
+
+namespace isotape {
+namespace {
+
+void check(std::int64_t in, std::int64_t out, const SandwichOptions& options) {
+  require<ValueError>(in >= 1 && out >= 1, "sandwich: expected extents >= 1, got ", in, " -> ",
+                      out);
+  require<ValueError>(options.gamma > 0 && std::isfinite(options.gamma),
+                      "sandwich: expected gamma > 0, got ", options.gamma);
+}
+
+Derived maker(std::int64_t out, bool plain) {
+  return Derived([out, plain](const Vars& p) -> Vars {
+    const Var weight = plain ? p[0] : cayley(rescale(p[0], p[1]));
+    return {slice(weight, 0, 0, out), slice(weight, 0, out, weight.dim(0))};
+  });
+}
+
+std::unique_ptr<Module> build(Site& site) {
+  const std::int64_t in = input_extent(site);
+  const std::int64_t out = output_extent(site);
+  const SandwichOptions options = sandwich_options(site);
+  return std::make_unique<Sandwich>(in, out, site.rng, options);
+}
+
+}  // namespace
+
+constinit const LayerType sandwich_type = {
+    .type = "sandwich",
+    .kind = LayerKind::dense,
+    .property = LayerProperty::one_lipschitz,
+    .options = "out, gamma, output, activation, bias",
+    .description =
+        "dense layer, activation (relu, softplus, tanh, sigmoid, identity) and dense layer in one, "
+        "with the bound sqrt(gamma); output = true: the last layer, dense alone",
+    .cost = "O(p q^2 + q^3) for p inputs, q outputs: products, one inverse",
+    .source = "Wang 2023",
+    .build = build,
+};
+
+SandwichOptions sandwich_options(Site& site) {
+  SandwichOptions options;
+  options.gamma = site.options.number("gamma", 1);
+  options.output = site.options.boolean("output", false);
+  options.activation = slope_restricted(site.options.text("activation", "relu"));
+  options.bias = site.options.boolean("bias", true);
+  return options;
+}
+
+double root_bound(double gamma) {
+  if (gamma == 1) return 1;
+  const double root = std::nextafter(std::sqrt(gamma), std::numeric_limits<double>::infinity());
+  return std::max(root, double(static_cast<float>(root)));
+}
+
+Sandwich::Sandwich(std::int64_t in, std::int64_t out, Rng& rng, const SandwichOptions& options)
+    : in_((check(in, out, options), in)),
+      out_(out),
+      options_(options),
+      derived_(maker(out, false)) {
+  const double limit = 1 / std::sqrt(static_cast<double>(in + out));
+  raw_ = Parameter(random_uniform(rng, {in + out, out}, -limit, limit));
+  length_ = Parameter(Tensor::full({1}, frobenius_norm(raw_.value())));
+  if (!options.output) psi_ = Parameter(Tensor::zeros({out}));
+  if (options.bias) bias_ = Parameter(random_uniform(rng, {out}, -limit, limit));
+}
+
+Sandwich::Sandwich(const Sandwich& original, Tensor weight, DType dtype)
+    : in_(original.in_),
+      out_(original.out_),
+      options_(original.options_),
+      plain_(true),
+      raw_(std::move(weight)),
+      derived_(maker(original.out_, true)) {
+  if (original.psi_) psi_ = Parameter(original.psi_.value().to(dtype));
+  if (original.bias_) bias_ = Parameter(original.bias_.value().to(dtype));
+}
+
+std::vector<Parameter*> Sandwich::sources() const {
+  std::vector<Parameter*> list{&raw_};
+  if (length_) list.push_back(&length_);
+  return list;
+}
+
+Vars Sandwich::halves() const { return derived_.get(sources()); }
+
+Tensor Sandwich::folded_weight() const {
+  const Tensors halves = derived_.folded(sources());
+  const Paused paused;
+  return concat({halves[0], halves[1]}, 0).value();
+}
+
+Var Sandwich::forward(const Var& x) const {
+  output_shape(x.value().rank() == 2 ? Shape{x.dim(1)} : x.shape());
+  const Vars made = halves();
+  const Var input = options_.gamma == 1 ? x : scale(x, std::sqrt(options_.gamma));
+  Var inner = matmul(input, made[1]);
+  const Var bias = bias_ ? bias_.var() : Var();
+  if (options_.output) return bias ? add(inner, bias) : inner;
+  const Var outer = sandwich_activation(std::move(inner), psi_.var(), bias, options_.activation);
+  return matmul(outer, made[0], {.trans_b = true});
+}
+
+Shape Sandwich::output_shape(const Shape& input) const {
+  require<ShapeError>(input == Shape{in_}, "sandwich: expected input [", in_, "], got ", input);
+  return {out_};
+}
+
+std::string Sandwich::describe() const {
+  return message("Sandwich ", in_, " -> ", out_, options_.output ? ", last" : ", ",
+                 options_.output ? "" : name(options_.activation), ", gamma ", options_.gamma);
+}
+
+// For two inputs the activation acts as a diagonal D with entries in [0, 1], whatever Psi, so that
+// the outputs differ by 2 A^T D B dx. For unit v and w, with a = A v and b = B w,
+//     2 <a, D b> = (<a + b, D (a + b)> - <a - b, D (a - b)>) / 2 <= |a + b|^2 / 2 <= |[A B]|^2.
+Bound Sandwich::lipschitz_bound() const {
+  const Tensor weight = folded_weight();
+  const double norm = spectral_norm_bound(options_.output ? weight.rows(out_, out_ + in_) : weight);
+  require<NumericError>(!std::isnan(norm), "sandwich: expected a weight of numbers, found NaN");
+  const double root = root_bound(options_.gamma);
+  if (options_.output) return {bound_product(norm, root), "proved norm of B, times sqrt(gamma)"};
+  return {bound_product(bound_product(norm, norm), root),
+          "square of the proved norm of [A B], times sqrt(gamma)"};
+}
+
+Spectrum Sandwich::spectrum(const Shape& input) const {
+  output_shape(input);
+  if (!options_.output) return {{}, "not measured: not linear"};
+  const Tensor b = folded_weight().rows(out_, out_ + in_).to(DType::f64);
+  return {singular_values(scale(b, std::sqrt(options_.gamma)).value()), "SVD of sqrt(gamma) B"};
+}
+
+Residual Sandwich::residual() const {
+  if (plain_) return {0, "no constraint"};
+  return {isometry_defect_bound(folded_weight()), "bound of |A A^T + B B^T - I|"};
+}
+
+std::unique_ptr<Module> Sandwich::materialize(DType dtype) const {
+  return std::unique_ptr<Module>(new Sandwich(*this, folded_weight().to(dtype), dtype));
+}
+
+void Sandwich::collect(const std::string& prefix, ParameterList& parameters) {
+  parameters.push_back({prefix + (plain_ ? "weight" : "raw"), &raw_});
+  if (length_) parameters.push_back({prefix + "length", &length_});
+  if (psi_) parameters.push_back({prefix + "psi", &psi_});
+  if (bias_) parameters.push_back({prefix + "bias", &bias_});
+}
+
+void Sandwich::collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const {
+  if (!plain_) folded.push_back({prefix + "weight", folded_weight()});
+}
+
+}  // namespace isotape
