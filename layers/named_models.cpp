@@ -3,6 +3,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/chain.hpp>
+#include <isotape/layers/lbdn_nets.hpp>
 #include <isotape/layers/model.hpp>
 #include <isotape/layers/registry.hpp>
 
@@ -93,6 +94,29 @@ constexpr std::array table = {
             return large(std::move(name), Parts::with(layer));
           },
           any_part},
+    Named{"kwlarge", "4 convolutions, 3 dense layers [Wang 2023, KWLarge, small]",
+          [](std::string name, std::string_view layer) {
+            return kw_large(std::move(name), layer, 1);
+          },
+          lbdn_layers},
+    Named{"kwlarge-medium", "kwlarge of twice the width",
+          [](std::string name, std::string_view layer) {
+            return kw_large(std::move(name), layer, 2);
+          },
+          lbdn_layers},
+    Named{"kwlarge-large", "kwlarge of four times the width",
+          [](std::string name, std::string_view layer) {
+            return kw_large(std::move(name), layer, 4);
+          },
+          lbdn_layers},
+    Named{"lbdn-mlp", "dense layers for MNIST [Wang 2023, table 4]",
+          [](std::string name, std::string_view layer) { return lbdn_mlp(std::move(name), layer); },
+          lbdn_layers},
+    Named{
+        "lbdn-curve",
+        "10 narrow dense layers for a function of one variable [Wang 2023, section 5.1]",
+        [](std::string name, std::string_view layer) { return lbdn_curve(std::move(name), layer); },
+        lbdn_layers},
 };
 
 }  // namespace

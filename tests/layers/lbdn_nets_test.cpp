@@ -1,0 +1,81 @@
+#include <doctest/doctest.h>
+
+#include <isotape/core/random.hpp>
+#include <isotape/layers/lbdn_nets.hpp>
+#include <isotape/layers/model.hpp>
+#include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/reduce.hpp>
+
+using namespace isotape;
+
+TEST_SUITE_BEGIN("layers/lbdn_nets");
+
+namespace {
+
+const Shape cifar{32, 32, 3};
+
+std::int64_t count(const ModelSpec& spec, const Shape& input, std::int64_t classes) {
+  Model model = build_model(spec, input, classes, Rng(1));
+  return parameter_count(model.net.parameters());
+}
+
+// A dense sandwich layer: raw, bias, psi, length.
+std::int64_t hidden(std::int64_t p, std::int64_t q) { return q * (p + q) + 2 * q + 1; }
+
+}  // namespace
+
+TEST_CASE("kwlarge: as many parameters as the published code counts, and trained lengths") {
+  // Of convolutions the code makes the lengths when they first run, so that it counts, and trains,
+  // only those of the three dense layers.
+  const std::int64_t conv_lengths = 4;
+  CHECK(count(kw_large("n", "sandwich", 1), cifar, 100) == 3038295 + conv_lengths);
+  CHECK(count(kw_large("n", "sandwich", 2), cifar, 100) == 12013879 + conv_lengths);
+  CHECK(count(kw_large("n", "sandwich", 4), cifar, 100) == 47807223 + conv_lengths);
+  // 3.04 M and 12.06 M are printed. Layer by layer: 32 x 3 x 9, 32 x 128, 64 x 32 x 9, 64 x 256,
+  // 640 x 4096, 512 x 640, 100 x 512, and biases; dense Cayley layers learn no length here.
+  CHECK(count(kw_large("n", "cayley", 1), cifar, 100) ==
+        (864 + 32) + (4096 + 32) + (18432 + 64) + (16384 + 64) + (2621440 + 640) + (327680 + 512) +
+            (51200 + 100) + conv_lengths);
+  CHECK((count(kw_large("n", "cayley", 2), cifar, 100) + 5000) / 10000 == 1206);
+}
+
+TEST_CASE("lbdn-curve: the published counts") {
+  CHECK(count(lbdn_curve("n", "sandwich"), {1}, 1) == 127464);
+  CHECK(count(lbdn_curve("n", "cayley"), {1}, 1) == 132491 - 10);  // ten lengths
+}
+
+TEST_CASE("lbdn-mlp: 784-190-190-128-10, and 784-256-256-128-10") {
+  // The last sandwich layer: raw [128 + 10, 10], bias, length.
+  CHECK(count(lbdn_mlp("n", "sandwich"), {28, 28, 1}, 10) ==
+        hidden(784, 190) + hidden(190, 190) + hidden(190, 128) + 1380 + 10 + 1);
+  CHECK(count(lbdn_mlp("n", "cayley"), {28, 28, 1}, 10) ==
+        784 * 256 + 256 * 256 + 256 * 128 + 128 * 10 + 256 + 256 + 128 + 10);
+}
+
+TEST_CASE("lbdn-mlp: trains under its bound") {
+  for (const std::string& layer : lbdn_layers()) {
+    CAPTURE(layer);
+    Model model = build_model(lbdn_mlp("n", layer), {4, 4, 1}, 3, Rng(2));
+    Rng rng(3);
+    const Tensor x = random_normal(rng, {16, 4, 4, 1});
+    const Tensor target = random_normal(rng, {16, 3}, 0.3);
+    double first = 0;
+    double last = 0;
+    for (int step = 0; step < 30; ++step) {
+      Tape tape;
+      model.net.prepare();
+      const Var loss = mean(square(sub(model.net.forward(x), target)));
+      last = loss.value().item();
+      if (step == 0) first = last;
+      tape.backward(loss);
+      for (const auto& [name, parameter] : model.net.parameters()) {
+        add_in_place(parameter->write(), parameter->grad, -0.5);
+        parameter->grad = {};
+      }
+    }
+    CHECK(last < 0.9 * first);
+    CHECK(model.net.lipschitz_bound().value < 1 + 1e-5);
+  }
+}
+
+TEST_SUITE_END();
