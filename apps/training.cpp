@@ -98,6 +98,7 @@ StepResult Training::step() {
   counters_.loss_sum += result.loss * static_cast<double>(result.images);
   counters_.seen += result.images;
   result.epoch_ended = counters_.step % loader_->batches_per_epoch() == 0;
+  model_.net.project(counters_.step, result.epoch_ended);
   return result;
 }
 

@@ -120,7 +120,9 @@ void save_model(const std::filesystem::path& path, Model& model) {
   for (const auto& [name, parameter] : model.net.parameters()) {
     file.tensors[name] = to_file_layout(parameter->value());
   }
-  for (const auto& [name, tensor] : model.net.buffers()) file.tensors[name] = *tensor;
+  for (const auto& [name, tensor] : model.net.buffers()) {
+    file.tensors[name] = to_file_layout(*tensor);
+  }
   for (auto& [name, tensor] : model.net.folded_weights()) file.tensors[name] = std::move(tensor);
   file.metadata = {{"format", "pt"},
                    {"isotape.version", std::string(version)},

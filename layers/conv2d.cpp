@@ -7,6 +7,7 @@
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
+#include <isotape/layers/svcm.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/reshape.hpp>
@@ -54,7 +55,12 @@ void check_extents(std::int64_t c_in, std::int64_t c_out, int k, const Conv2dLay
                       ", got ", o.groups);
 }
 
-std::unique_ptr<Module> build(Site& site, Parametrization (*constraint)(Site&)) {
+Parametrization any_constraint(Site& site) { return constraint_option(site, "unconstrained"); }
+Parametrization reshaped_kernel(Site& site) { return bjorck_options(site); }
+
+}  // namespace
+
+std::unique_ptr<Module> build_conv(Site& site, Parametrization (*constraint)(Site&)) {
   const std::int64_t c_in = input_channels(site);
   const std::int64_t out = output_extent(site);
   const int kernel = small_integer(site, "kernel", 3);
@@ -62,11 +68,6 @@ std::unique_ptr<Module> build(Site& site, Parametrization (*constraint)(Site&)) 
   const Parametrization parametrization = constraint(site);
   return std::make_unique<Conv2d>(c_in, out, kernel, parametrization, site.rng, options);
 }
-
-Parametrization any_constraint(Site& site) { return constraint_option(site, "unconstrained"); }
-Parametrization reshaped_kernel(Site& site) { return bjorck_options(site); }
-
-}  // namespace
 
 Conv2dLayerOptions conv_options(Site& site, int kernel) {
   Conv2dLayerOptions options;
@@ -95,7 +96,7 @@ constinit const LayerType conv_type = {
         "constraint and divided by ceil(kernel / stride)",
     .cost = "that of the constraint on a matrix of out x in k^2",
     .source = "",
-    .build = [](Site& site) { return build(site, any_constraint); },
+    .build = [](Site& site) { return build_conv(site, any_constraint); },
 };
 
 constinit const LayerType rko_type = {
@@ -108,7 +109,7 @@ constinit const LayerType rko_type = {
         "divided by ceil(kernel / stride); keeps norms where out >= in k^2",
     .cost = "a polar factor of out x in k^2",
     .source = "Li 2019",
-    .build = [](Site& site) { return build(site, reshaped_kernel); },
+    .build = [](Site& site) { return build_conv(site, reshaped_kernel); },
 };
 
 Conv2d::Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel,
@@ -122,6 +123,11 @@ Conv2d::Conv2d(std::int64_t c_in, std::int64_t c_out, int kernel,
   if (options.bias) {
     const double limit = 1 / std::sqrt(static_cast<double>(weight_.raw.value().shape().inner(0)));
     bias_ = Parameter(random_uniform(rng, {c_out}, -limit, limit));
+  }
+  if (options.one_sided) {
+    const auto& [iterations, image] = *options.one_sided;
+    Rng start = rng.stream("power-iteration");
+    one_sided_.emplace(weight_.raw.value(), image, iterations, convolution(), start);
   }
 }
 
@@ -142,14 +148,44 @@ double Conv2d::divisor() const {
   return patches;
 }
 
+// What the constraint leaves to the convolution.
+Var Conv2d::scaled(const Var& weight) const {
+  return one_sided_ ? one_sided_->apply(weight) : scale(weight, 1 / divisor());
+}
+
+// Versions only grow, so their sum changes with either.
+std::uint64_t Conv2d::version() const {
+  return weight_.version() + (one_sided_ ? one_sided_->version() : 0);
+}
+
 Var Conv2d::kernel() const {
-  const Var weight = weight_.var();
-  return divisor() == 1 ? weight : scale(weight, 1 / divisor());
+  if (!is_scaled()) return weight_.var();
+  if (!weight_.raw.is_recorded()) return folded_kernel();
+  Tape& tape = *Tape::active();
+  Var kernel = tape.recall(&folded_, weight_.raw.version());
+  if (!kernel) {
+    if (one_sided_) one_sided_->advance(weight_.raw.value());
+    kernel = scaled(weight_.var());
+    tape.remember(&folded_, weight_.raw.version(), kernel);
+  }
+  return kernel;
 }
 
 Tensor Conv2d::folded_kernel() const {
-  const Tensor weight = weight_.folded();
-  return divisor() == 1 ? weight : scale(weight, 1 / divisor()).value();
+  if (!is_scaled()) return weight_.folded();
+  return folded_.get(version(), [this] {
+    const Paused paused;
+    return scaled(weight_.folded_f64()).value().to(weight_.raw.value().dtype());
+  });
+}
+
+void Conv2d::project(std::int64_t step, bool epoch_ended) {
+  if (!options_.clip) return;
+  const auto& [every, projections, image] = *options_.clip;
+  if (step % every != 0 && !epoch_ended) return;
+  const Tensor clipped =
+      clip_singular_values(weight_.raw.value(), image[0], image[1], options_.groups, projections);
+  weight_.raw.write() = clipped;
 }
 
 Var Conv2d::forward(const Var& x) const { return convolve(x, bias_ ? bias_.var() : Var()); }
@@ -162,12 +198,15 @@ Var Conv2d::convolve(const Var& x, const Var& bias) const {
   require<ShapeError>(x.value().rank() == 4, "conv2d: expected a batch [N, H, W, ", c_in_,
                       "], got ", x.shape());
   output_shape({x.dim(1), x.dim(2), x.dim(3)});
-  return conv2d(x, kernel(), bias,
-                {.stride = options_.stride,
-                 .groups = options_.groups,
-                 .dilation = options_.dilation,
-                 .border = padding_,
-                 .border_mode = options_.padding_mode});
+  return conv2d(x, kernel(), bias, convolution());
+}
+
+Conv2dOptions Conv2d::convolution() const {
+  return {.stride = options_.stride,
+          .groups = options_.groups,
+          .dilation = options_.dilation,
+          .border = padding_,
+          .border_mode = options_.padding_mode};
 }
 
 Shape Conv2d::output_shape(const Shape& input) const {
@@ -195,7 +234,10 @@ std::string Conv2d::describe() const {
                  options_.groups > 1 ? message(", groups ", options_.groups) : "",
                  options_.dilation > 1 ? message(", dilation ", options_.dilation) : "", ", ",
                  options_.padding_mode == PadMode::circular ? "circular" : "zero", " padding (",
-                 name(weight_.parametrization()), ")");
+                 one_sided_      ? "ossn"
+                 : options_.clip ? "svcm"
+                                 : name(weight_.parametrization()),
+                 ")");
 }
 
 Bound Conv2d::lipschitz_bound() const {
@@ -226,6 +268,8 @@ Spectrum Conv2d::spectrum(const Shape& input) const {
 std::unique_ptr<Module> Conv2d::materialize(DType dtype) const {
   Conv2dLayerOptions options = options_;
   options.padding = padding_;
+  options.one_sided.reset();
+  options.clip.reset();
   return std::make_unique<Conv2d>(folded_kernel().to(dtype), bias_.value().to(dtype), options);
 }
 
@@ -236,6 +280,7 @@ void Conv2d::collect(const std::string& prefix, ParameterList& parameters) {
 
 void Conv2d::collect(const std::string& prefix, BufferList& buffers) {
   weight_.collect(prefix, buffers);
+  if (one_sided_) one_sided_->collect(prefix, buffers);
 }
 
 void Conv2d::collect(const std::string& prefix, std::vector<NamedWeight>& weights) {

@@ -2,10 +2,24 @@
 
 #include <optional>
 
+#include <isotape/layers/ossn.hpp>
 #include <isotape/layers/weight.hpp>
 #include <isotape/ops/pad.hpp>
 
 namespace isotape {
+
+/// See OneSidedNorm.
+struct OneSidedOptions {
+  int iterations = 10;
+  Shape image;  ///< [H, W, C]
+};
+
+/// See clip_singular_values(): when and how often.
+struct ClipOptions {
+  int every = 100;       ///< steps; and at the end of an epoch
+  int projections = 50;  ///< each time
+  Shape image;           ///< [H, W, C]
+};
 
 struct Conv2dLayerOptions {
   int stride = 1;
@@ -16,13 +30,15 @@ struct Conv2dLayerOptions {
   /// where the kernel is even.
   std::optional<Padding> padding = std::nullopt;
   bool bias = true;
+  std::optional<OneSidedOptions> one_sided = std::nullopt;  ///< of a free kernel
+  std::optional<ClipOptions> clip = std::nullopt;           ///< of a free kernel
 };
 
 /// 2-D convolution (cross-correlation) whose kernel, reshaped to the matrix [O, I/groups k k], is
 /// under a parametrization and then divided by ceil(k / stride): a pixel meets at most
 /// ceil(k / stride)^2 patches, so a matrix of norm 1 then gives an operator of norm at most 1. With
 /// bjorck this is the reshaped-kernel orthogonalization RKO [Li 2019]. A free kernel is not
-/// divided.
+/// divided, but may be normalised on one side or clipped by a schedule.
 ///
 /// Lipschitz: bounded from the kernel itself, for circular and zero padding and any image size.
 /// GNP: no guarantee (RKO keeps norms exactly only where O >= I k k).
@@ -49,6 +65,8 @@ class Conv2d final : public Module {
   void collect(const std::string& prefix, BufferList& buffers) override;
   void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
+  void derive() const override { kernel(); }
+  void project(std::int64_t step, bool epoch_ended) override;
 
   /// The kernel in use, [O, k, k, I/groups], folded.
   Tensor folded_kernel() const;
@@ -56,6 +74,10 @@ class Conv2d final : public Module {
  private:
   void check() const;
   Var kernel() const;
+  Var scaled(const Var& weight) const;
+  bool is_scaled() const { return divisor() != 1 || one_sided_; }
+  std::uint64_t version() const;
+  Conv2dOptions convolution() const;
   Var convolve(const Var& x, const Var& bias) const;
   double divisor() const;
   std::int64_t c_in_;
@@ -65,11 +87,16 @@ class Conv2d final : public Module {
   Padding padding_;
   mutable Weight weight_;
   mutable Parameter bias_;
+  mutable std::optional<OneSidedNorm> one_sided_;  // moves on with each recording
+  VersionCache folded_;                            // the kernel in use, if it is scaled
 };
 
 /// The options stride, groups, dilation, padding and bias of a convolution. With a stride that
 /// divides the kernel it pads as many pixels as make the output 1/stride of the input.
 Conv2dLayerOptions conv_options(Site& site, int kernel);
+
+/// A convolution of a type that is a constraint of its reshaped kernel.
+std::unique_ptr<Module> build_conv(Site& site, Parametrization (*constraint)(Site&));
 
 extern const LayerType conv_type;
 extern const LayerType rko_type;

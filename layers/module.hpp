@@ -101,6 +101,9 @@ class Module {
   /// Makes what forward() would make of several parameters (see Derived), once the weights are
   /// made.
   virtual void derive() const {}
+  /// Moves parameters back onto a constraint that is kept by a schedule. Called after every step of
+  /// the optimizer; steps count from 1.
+  virtual void project(std::int64_t /*step*/, bool /*epoch_ended*/) {}
 
   ParameterList parameters();
   BufferList buffers();

@@ -10,12 +10,15 @@
 #include <isotape/layers/cayley_conv.hpp>
 #include <isotape/layers/conv2d.hpp>
 #include <isotape/layers/first_channels.hpp>
+#include <isotape/layers/l2ne.hpp>
 #include <isotape/layers/linear.hpp>
 #include <isotape/layers/lot.hpp>
+#include <isotape/layers/ossn.hpp>
 #include <isotape/layers/rearrange.hpp>
 #include <isotape/layers/sandwich.hpp>
 #include <isotape/layers/sandwich_conv.hpp>
 #include <isotape/layers/site.hpp>
+#include <isotape/layers/svcm.hpp>
 
 namespace isotape {
 namespace {
@@ -35,6 +38,9 @@ constexpr std::array types = {
     &cayley_conv_type,
     &lot_type,
     &sandwich_conv_type,
+    &l2ne_type,
+    &ossn_type,
+    &svcm_type,
     // activations
     &maxmin_type,
     &groupsort_type,

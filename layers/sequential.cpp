@@ -116,6 +116,10 @@ void Sequential::collect_folded(const std::string& prefix, std::vector<NamedTens
   }
 }
 
+void Sequential::project(std::int64_t step, bool epoch_ended) {
+  for (const Part& part : parts_) part.module->project(step, epoch_ended);
+}
+
 void Sequential::derive() const {
   for (const Part& part : parts_) named(part.name, [&] { part.module->derive(); });
 }

@@ -45,6 +45,7 @@ class Sequential final : public Module {
   void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override;
+  void project(std::int64_t step, bool epoch_ended) override;
 
  private:
   std::vector<Part> parts_;

@@ -151,9 +151,7 @@ Tensor Weight::folded_f64() const {
 
 Tensor Weight::folded() const {
   if (std::holds_alternative<Unconstrained>(parametrization_)) return raw.value();
-  // Both counts only grow, so their sum changes with either.
-  const std::uint64_t version = raw.version() + power_iterations_;
-  return folded_.get(version, [this] { return folded_f64().to(raw.value().dtype()); });
+  return folded_.get(version(), [this] { return folded_f64().to(raw.value().dtype()); });
 }
 
 void count_recorded_weight() { recorded_weights.fetch_add(1, std::memory_order_relaxed); }

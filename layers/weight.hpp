@@ -43,6 +43,8 @@ class Weight {
 
   /// The weight of this recording (made once per version of raw), or the folded weight.
   Var var();
+  /// Grows with all that folded() is made of.
+  std::uint64_t version() const { return raw.version() + power_iterations_; }
   /// The weight, evaluated in f64 from raw and rounded once to raw's type; cached.
   Tensor folded() const;
   /// The same in f64, not rounded and not cached.

@@ -23,6 +23,15 @@ const std::vector<Refusal> conv_refusals = {
      }},
 };
 
+const std::vector<Refusal> svcm_refusals = {
+    {[](const Cell& c) { return c.kernel > c.input[0] || c.kernel > c.input[1]; },
+     [](const Cell& c) {
+       return message("layer (svcm): expected a kernel no larger than the image, got ", c.kernel,
+                      " and ", c.input);
+     }},
+    conv_refusals[0],
+};
+
 const std::vector<Refusal> bcop_refusals = {
     {[](const Cell& c) { return c.kernel % c.stride != 0; },
      [](const Cell& c) {
@@ -69,6 +78,10 @@ std::vector<Row> convolution_rows() {
        .refusals = conv_refusals,
        .parameter_gradient = false},
       {.type = "rko", .property = one_lipschitz, .refusals = conv_refusals},
+      {.type = "l2ne", .property = one_lipschitz, .refusals = conv_refusals},
+      // The vector of the iteration is a constant to the gradient.
+      {.type = "ossn", .property = bounded, .refusals = conv_refusals, .parameter_gradient = false},
+      {.type = "svcm", .property = bounded, .refusals = svcm_refusals},
       {.type = "bcop", .refusals = bcop_refusals},
       {.type = "bcop", .options = {{"projectors", std::string("tall")}}, .refusals = bcop_refusals},
       {.type = "bcop", .options = {{"doubled", true}}, .refusals = bcop_refusals},
