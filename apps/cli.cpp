@@ -10,6 +10,7 @@
 #include <isotape/apps/run_config.hpp>
 #include <isotape/apps/suggestion.hpp>
 #include <isotape/apps/train_settings.hpp>
+#include <isotape/optim/training_loss.hpp>
 #include <isotape/version.hpp>
 
 namespace isotape {
@@ -40,6 +41,18 @@ void add_dataset(CLI::App& app, std::optional<std::string>& dataset,
               data);
 }
 
+std::string losses_text() {
+  std::string text =
+      "\nLosses, with R = margin / sqrt(2) in units of the input; others but cross-entropy want a "
+      "net whose\nLipschitz constant is bounded:\n";
+  for (const LossInfo& info : loss_infos()) {
+    text += "  " + std::string(info.name) +
+            (info.options.empty() ? "" : ":" + std::string(info.options)) + "\n      " +
+            std::string(info.description) + '\n';
+  }
+  return text;
+}
+
 void add_train(CLI::App& app, AllOptions& all) {
   TrainOptions& train = all.train;
   for_each_setting(train,
@@ -62,6 +75,7 @@ void add_train(CLI::App& app, AllOptions& all) {
       train.max_steps);
   app.add_flag("--quiet", train.quiet, "no progress")->group(invocation);
   app.add_flag("--json", train.json, "print the last figures as JSON")->group(invocation);
+  app.footer(app.get_footer() + losses_text());
 }
 
 void add_eval(CLI::App& app, AllOptions& all) {

@@ -21,7 +21,7 @@ struct RunConfig {
   std::string select_on;  ///< "none" or "holdout"
   std::int64_t epochs = 0;
   std::int64_t batch = 0;
-  std::string loss;  ///< "multi-margin" or "cross-entropy"
+  std::string loss;  ///< what TrainingLoss reads
   double margin = 0;
   std::string optimizer;  ///< what make_optimizer() reads
   double lr = 0;

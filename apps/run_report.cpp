@@ -8,7 +8,7 @@
 #include <isotape/apps/doctor.hpp>
 #include <isotape/apps/metrics.hpp>
 #include <isotape/apps/report.hpp>
-#include <isotape/ops/loss.hpp>
+#include <isotape/optim/training_loss.hpp>
 
 namespace isotape {
 namespace {
@@ -16,9 +16,9 @@ namespace {
 constexpr std::int64_t audited_images = 128;
 
 BatchLoss loss_of(const RunConfig& config) {
-  if (config.loss == "cross-entropy") return softmax_cross_entropy;
-  return [margin = config.margin](const Var& logits, std::span<const std::int32_t> labels) {
-    return multi_margin(logits, labels, margin);
+  return [loss = TrainingLoss(config.loss, config.margin)](const Var& logits,
+                                                           std::span<const std::int32_t> labels) {
+    return loss.of_logits(logits, labels);
   };
 }
 
@@ -37,9 +37,7 @@ void add_metrics(ReportData& report, const LoggedMetrics& metrics) {
 
 void add_facts(ReportData& report, const RunConfig& config) {
   report.facts = {{"batch", std::to_string(config.batch)},
-                  {"loss", config.loss == "multi-margin"
-                               ? fmt::format("multi-margin, margin {:.4f}", config.margin)
-                               : config.loss},
+                  {"loss", TrainingLoss(config.loss, config.margin).description()},
                   {"optimizer", fmt::format("{}, rate {}", config.optimizer, config.lr)},
                   {"schedule", config.schedule},
                   {"orthogonal weights", config.orthogonal_update},

@@ -172,6 +172,7 @@ void print_result(const TrainOptions& options, const RunConfig& config, const Ru
                   const Evaluation& test) {
   if (options.json) {
     nlohmann::ordered_json json = nlohmann::ordered_json::parse(to_json(test, config.eps));
+    json["loss"] = TrainingLoss(config.loss, config.margin).description();
     json["run"] = files.folder.string();
     std::cout << json.dump() << '\n';
     return;

@@ -63,14 +63,13 @@ void for_each_training_setting(Options& options, Visit&& visit) {
   visit(Setting{"epochs", "N", "passes over the training images [5]", training, a_count},
         options.epochs);
   visit(Setting{"batch", "N", "images per step [128]", training, a_batch}, options.batch);
-  visit(Setting{"loss",
-                "",
-                "what is minimised [multi-margin]",
-                training,
-                {},
-                {"multi-margin", "cross-entropy"}},
+  visit(Setting{"loss", "NAME[:KEY=X,...]",
+                "what is minimised, one of those below, as in hkr:lambda=10 [multi-margin]",
+                training},
         options.loss);
-  visit(Setting{"margin", "X", "of multi-margin, in logits [1.5 sqrt(2); in colour 0.5 sqrt(2)]",
+  visit(Setting{"margin", "X",
+                "of multi-margin, in logits; over sqrt(2) the radius R that other losses ask for "
+                "[1.5 sqrt(2); in colour 0.5 sqrt(2)]",
                 training, positive},
         options.margin);
   visit(Setting{"optimizer", "NAME[:KEY=X,...]",

@@ -7,7 +7,6 @@
 #include <isotape/core/error.hpp>
 #include <isotape/core/safetensors.hpp>
 #include <isotape/layers/weight.hpp>
-#include <isotape/ops/loss.hpp>
 #include <isotape/optim/clip.hpp>
 #include <isotape/optim/make_optimizer.hpp>
 
@@ -47,7 +46,9 @@ Training::Training(const RunConfig& config, const ModelSpec& spec, Dataset data)
       data_(std::move(data)),
       model_(build_model(spec, data_.image_shape(), data_.classes(), rng_)),
       parameters_(model_.net.parameters()),
-      schedule_(Schedule::parse(config.schedule)) {
+      schedule_(Schedule::parse(config.schedule)),
+      loss_(config.loss, config.margin) {
+  loss_.check(model_.net);
   if (config.orthogonal_update == "retract") {
     for (const auto& [name, weight] : model_.net.weights()) {
       // Refused by what is no factor of raw; a free weight has no manifold to stay on.
@@ -65,11 +66,6 @@ Training::Training(const RunConfig& config, const ModelSpec& spec, Dataset data)
                                           loader_options(config));
 }
 
-Var Training::loss(const Var& logits, const std::vector<std::int32_t>& labels) const {
-  if (config_.loss == "cross-entropy") return softmax_cross_entropy(logits, labels);
-  return multi_margin(logits, labels, config_.margin);
-}
-
 StepResult Training::step() {
   const Batch& batch = loader_->next();
   StepResult result{counters_.step + 1, batch.images.dim(0), 0, 0, false};
@@ -78,8 +74,8 @@ StepResult Training::step() {
   try {
     Tape tape;
     model_.net.prepare();
-    const Var logits = model_.net.forward(batch.images);
-    const Var value = loss(logits, batch.labels);
+    const Rng noise = rng_.stream("loss").stream(static_cast<std::uint64_t>(result.step));
+    const auto [value, logits] = loss_(model_.net, batch.images, batch.labels, noise);
     result.loss = value.value().item();
     require<NumericError>(std::isfinite(result.loss), "expected a finite loss, got ", result.loss);
     tape.backward(value);

@@ -13,6 +13,7 @@
 #include <isotape/layers/model.hpp>
 #include <isotape/optim/optimizer.hpp>
 #include <isotape/optim/schedule.hpp>
+#include <isotape/optim/training_loss.hpp>
 
 namespace isotape {
 
@@ -86,7 +87,6 @@ class Training {
  private:
   template <class Visit>
   void visit_state(Visit&& visit);
-  Var loss(const Var& logits, const std::vector<std::int32_t>& labels) const;
   RunConfig config_;
   Rng rng_;
   Dataset data_;
@@ -95,6 +95,7 @@ class Training {
   ParameterList parameters_;
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
+  TrainingLoss loss_;
   std::unique_ptr<BatchLoader> loader_;
   TrainingCounters counters_;
   std::vector<Tensor> best_;  // one per parameter and buffer, absent until an epoch is considered

@@ -32,6 +32,8 @@ class Linear final : public Module {
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
 
   const Weight& weight() const { return weight_; }
+  /// The weight of the active recording, or the folded one.
+  Var recorded_weight() const { return weight_.var(); }
 
  private:
   std::int64_t in_;

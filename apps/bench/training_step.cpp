@@ -10,7 +10,6 @@
 #include <isotape/layers/bcop.hpp>
 #include <isotape/layers/weight.hpp>
 #include <isotape/ops/conv2d.hpp>
-#include <isotape/ops/loss.hpp>
 #include <isotape/optim/make_optimizer.hpp>
 
 namespace isotape {
@@ -68,7 +67,11 @@ StepCounts operator-(const StepCounts& a, const StepCounts& b) {
 }
 
 TrainingStep::TrainingStep(const RunConfig& config)
-    : config_(config), model_(build_bench_model(config)), parameters_(model_.net.parameters()) {
+    : config_(config),
+      model_(build_bench_model(config)),
+      parameters_(model_.net.parameters()),
+      loss_(config.loss, config.margin) {
+  loss_.check(model_.net);
   if (config.orthogonal_update == "retract") {
     for (const auto& [name, weight] : model_.net.weights()) {
       if (!std::holds_alternative<Unconstrained>(weight->parametrization())) weight->retract();
@@ -87,9 +90,7 @@ TrainingStep::TrainingStep(const RunConfig& config)
 }
 
 Var TrainingStep::make_loss(const Batch& batch) const {
-  const Var logits = model_.net.forward(batch.images);
-  return config_.loss == "cross-entropy" ? softmax_cross_entropy(logits, batch.labels)
-                                         : multi_margin(logits, batch.labels, config_.margin);
+  return loss_(model_.net, batch.images, batch.labels, Rng(0)).loss;
 }
 
 // All of them, also the kernels that a BCOP layer makes of its matrices when it is first asked.

@@ -10,6 +10,7 @@
 #include <isotape/core/flop_count.hpp>
 #include <isotape/layers/model.hpp>
 #include <isotape/optim/optimizer.hpp>
+#include <isotape/optim/training_loss.hpp>
 
 namespace isotape {
 
@@ -73,6 +74,7 @@ class TrainingStep {
   RunConfig config_;
   Model model_;
   ParameterList parameters_;
+  TrainingLoss loss_;
   std::unique_ptr<Optimizer> optimizer_;
   std::vector<Batch> batches_;
   std::size_t next_ = 0;

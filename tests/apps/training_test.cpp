@@ -54,6 +54,24 @@ TEST_CASE("training: the loss falls and the bound stays at 1") {
   CHECK(training.model().net.lipschitz_bound().value < 1.00001);
 }
 
+TEST_CASE("training: every loss by name learns, with the bound as promised") {
+  for (const LossInfo& info : loss_infos()) {
+    CAPTURE(info.name);
+    RunConfig config = small_config();
+    config.loss = info.name;
+    config.epochs = 6;
+    config.lr = 1e-2;
+    Training training(config, small_spec(), load_dataset("moons"));
+    std::vector<EpochMeans> means;
+    while (!training.is_finished()) {
+      if (training.step().epoch_ended) means.push_back(training.take_epoch_means());
+    }
+    CHECK(means.back().loss < means.front().loss);
+    CHECK(means.back().accuracy >= 80);
+    CHECK(training.model().net.lipschitz_bound().value < 1.00001);
+  }
+}
+
 TEST_CASE("training: the state continues a run bit for bit from any step") {
   Training straight(small_config(), small_spec(), load_dataset("moons"));
   for (const int stop : {1, 5, 9}) {
