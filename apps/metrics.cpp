@@ -76,6 +76,7 @@ void MetricsLog::append(const EpochMetrics& m, const std::vector<Eps>& eps) {
     json["holdout_certified_accuracy"] = certified(*m.holdout, eps);
   }
   if (m.retraction_steps) json["retraction_steps"] = *m.retraction_steps;
+  for (const auto& [layer, ratio] : m.variance_ratios) json["variance_ratio"][layer] = ratio;
   json["time_train_s"] = m.time_train_s;
   json["time_eval_s"] = m.time_eval_s;
   write(json.dump());

@@ -23,6 +23,8 @@ struct EpochMetrics {
   Evaluation test;
   std::optional<Evaluation> holdout;
   std::optional<double> retraction_steps;  ///< order-1 steps per matrix and update
+  /// Of layers with low-rank representations: name and share of the variance in r directions.
+  std::vector<std::pair<std::string, double>> variance_ratios;
   double time_train_s = 0;
   double time_eval_s = 0;
 };

@@ -26,6 +26,7 @@ struct TrainOptions {
   std::optional<double> lr;
   std::optional<std::string> loss;
   std::optional<double> margin;
+  std::optional<std::string> low_rank;
   std::optional<std::string> optimizer;
   std::optional<std::string> schedule;
   std::optional<double> clip_norm;

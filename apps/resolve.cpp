@@ -88,6 +88,7 @@ RunConfig resolve(const TrainOptions& options) {
   config.batch = options.batch.value_or(128);
   config.loss = options.loss.value_or("multi-margin");
   config.margin = options.margin.value_or(default_margin(domain));
+  config.low_rank = options.low_rank.value_or("none");
   config.optimizer = options.optimizer.value_or("adam");
   config.schedule = options.schedule.value_or("exponential");
   config.clip_norm = options.clip_norm.value_or(0);

@@ -23,7 +23,8 @@ struct RunConfig {
   std::int64_t batch = 0;
   std::string loss;  ///< what TrainingLoss reads
   double margin = 0;
-  std::string optimizer;  ///< what make_optimizer() reads
+  std::string low_rank = "none";  ///< what LowRank reads, or "none"
+  std::string optimizer;          ///< what make_optimizer() reads
   double lr = 0;
   std::string schedule;           ///< what Schedule::parse() reads
   double clip_norm = 0;           ///< 0: none

@@ -38,6 +38,7 @@ void add_metrics(ReportData& report, const LoggedMetrics& metrics) {
 void add_facts(ReportData& report, const RunConfig& config) {
   report.facts = {{"batch", std::to_string(config.batch)},
                   {"loss", TrainingLoss(config.loss, config.margin).description()},
+                  {"low-rank representations", config.low_rank},
                   {"optimizer", fmt::format("{}, rate {}", config.optimizer, config.lr)},
                   {"schedule", config.schedule},
                   {"orthogonal weights", config.orthogonal_update},

@@ -150,6 +150,9 @@ class Run {
     if (config_.orthogonal_update == "retract") {
       metrics.retraction_steps = means.retraction_steps;
     }
+    for (const LowRank::Ratio& ratio : training_.variance_ratios()) {
+      metrics.variance_ratios.emplace_back(ratio.layer, ratio.value);
+    }
     metrics.time_eval_s = watch_.lap();
     log_.append(metrics, config_.eps);
     save(files_, training_);

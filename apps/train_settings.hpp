@@ -72,6 +72,10 @@ void for_each_training_setting(Options& options, Visit&& visit) {
                 "[1.5 sqrt(2); in colour 0.5 sqrt(2)]",
                 training, positive},
         options.margin);
+  visit(Setting{"low-rank", "LAYER:rank=R,...",
+                "low-rank representations behind layers, joined by '+', as in act3:rank=10 [none]",
+                training},
+        options.low_rank);
   visit(Setting{"optimizer", "NAME[:KEY=X,...]",
                 "sgd, adam, adamw, rmsprop or aggmo, as in sgd:momentum=0.9 [adam]", training},
         options.optimizer);

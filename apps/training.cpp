@@ -7,6 +7,7 @@
 #include <isotape/core/error.hpp>
 #include <isotape/core/safetensors.hpp>
 #include <isotape/layers/weight.hpp>
+#include <isotape/ops/elementwise.hpp>
 #include <isotape/optim/clip.hpp>
 #include <isotape/optim/make_optimizer.hpp>
 
@@ -14,6 +15,7 @@ namespace isotape {
 namespace {
 
 constexpr std::int64_t holdout_images = 5000;
+constexpr std::int64_t measured_images = 1000;
 constexpr const char* counters_key = "isotape.counters";
 constexpr const char* model_key = "isotape.model";
 
@@ -49,6 +51,9 @@ Training::Training(const RunConfig& config, const ModelSpec& spec, Dataset data)
       schedule_(Schedule::parse(config.schedule)),
       loss_(config.loss, config.margin) {
   loss_.check(model_.net);
+  if (config.low_rank != "none") {
+    low_rank_.emplace(config.low_rank, model_.net, model_.input, rng_.stream("low-rank"));
+  }
   if (config.orthogonal_update == "retract") {
     for (const auto& [name, weight] : model_.net.weights()) {
       // Refused by what is no factor of raw; a free weight has no manifold to stay on.
@@ -75,13 +80,16 @@ StepResult Training::step() {
     Tape tape;
     model_.net.prepare();
     const Rng noise = rng_.stream("loss").stream(static_cast<std::uint64_t>(result.step));
-    const auto [value, logits] = loss_(model_.net, batch.images, batch.labels, noise);
+    const Watch watch(low_rank_ ? low_rank_->modules() : std::vector<const Module*>());
+    const auto [loss, logits] = loss_(model_.net, batch.images, batch.labels, noise);
+    const Var value = low_rank_ ? add(loss, low_rank_->loss(watch)) : loss;
     result.loss = value.value().item();
     require<NumericError>(std::isfinite(result.loss), "expected a finite loss, got ", result.loss);
     tape.backward(value);
     if (config_.clip_norm > 0) clip_grad_norm(parameters_, config_.clip_norm);
     const RetractionStats before = optimizer_->retractions();
     optimizer_->step(result.lr);
+    if (low_rank_) low_rank_->step(result.step, result.lr / config_.lr);
     counters_.retracted += optimizer_->retractions().matrices - before.matrices;
     counters_.retraction_steps += optimizer_->retractions().steps - before.steps;
     counters_.correct += count_correct(logits.value(), batch.labels);
@@ -123,6 +131,12 @@ EpochMeans Training::take_epoch_means() {
   return means;
 }
 
+std::vector<LowRank::Ratio> Training::variance_ratios() const {
+  if (!low_rank_) return {};
+  const std::int64_t count = std::min(measured_images, data_.test.size());
+  return low_rank_->variance_ratios(model_.net, data_.test.pixels(0, count));
+}
+
 void Training::consider(double holdout_accuracy) {
   if (holdout_accuracy <= counters_.best_accuracy) return;
   counters_.best_accuracy = holdout_accuracy;
@@ -162,6 +176,11 @@ void Training::visit_state(Visit&& visit) {
   optimizer_->collect("optimizer.", moments);
   for (const auto& [name, tensor] : moments) {
     visit(name, *tensor, [b = tensor](Tensor t) { *b = std::move(t); });
+  }
+  if (!low_rank_) return;
+  for (const auto& [name, parameter] : low_rank_->parameters()) {
+    visit("low-rank." + name, parameter->value(),
+          [p = parameter](Tensor t) { p->write() = std::move(t); });
   }
 }
 

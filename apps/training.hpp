@@ -11,6 +11,7 @@
 #include <isotape/apps/run_config.hpp>
 #include <isotape/datasets/loader.hpp>
 #include <isotape/layers/model.hpp>
+#include <isotape/optim/low_rank.hpp>
 #include <isotape/optim/optimizer.hpp>
 #include <isotape/optim/schedule.hpp>
 #include <isotape/optim/training_loss.hpp>
@@ -73,6 +74,9 @@ class Training {
   /// Means of the epoch that just ended; starts the next sums.
   EpochMeans take_epoch_means();
 
+  /// Of the layers with low-rank representations, in the folded net; none without them.
+  std::vector<LowRank::Ratio> variance_ratios() const;
+
   /// Notes the hold-out accuracy of the epoch that just ended and keeps its parameters if they are
   /// the best so far.
   void consider(double holdout_accuracy);
@@ -96,6 +100,7 @@ class Training {
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
   TrainingLoss loss_;
+  std::optional<LowRank> low_rank_;
   std::unique_ptr<BatchLoader> loader_;
   TrainingCounters counters_;
   std::vector<Tensor> best_;  // one per parameter and buffer, absent until an epoch is considered

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/watch.hpp>
 
 namespace isotape {
 namespace {
@@ -37,7 +38,9 @@ Var Sequential::forward(const Var& x) const {
   Var bias;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     const Module& module = *parts_[i].module;
-    const bool is_added_next = i + 1 < parts_.size() && parts_[i + 1].module->adds_bias();
+    const bool is_watched = Watch::is_watched(&module);
+    const bool is_added_next =
+        !is_watched && i + 1 < parts_.size() && parts_[i + 1].module->adds_bias();
     named(parts_[i].name, [&] {
       if (is_added_next && !module.adds_bias()) {
         auto [value, left] = module.forward_unbiased(y);
@@ -47,6 +50,7 @@ Var Sequential::forward(const Var& x) const {
         y = module.forward_consuming(std::move(y), std::exchange(bias, Var()));
       }
     });
+    if (is_watched) Watch::note(&module, y);
   }
   return y;
 }

@@ -77,9 +77,9 @@ TEST_CASE("run_config: what a file lacks, misspells or has out of range is named
     return folder.error<DataError>([&] { read_run_config(path); });
   };
   CHECK(error_for(edited("lr = 0.001", "lr = \"fast\"")) ==
-        "DIR/c.toml:17:6: lr: expected a number > 0, got 'fast'");
+        "DIR/c.toml:18:6: lr: expected a number > 0, got 'fast'");
   CHECK(error_for(edited("lr = 0.001", "lr = nan")) ==
-        "DIR/c.toml:17:6: lr: expected a number > 0, got nan");
+        "DIR/c.toml:18:6: lr: expected a number > 0, got nan");
   CHECK(error_for(edited("epochs = 5", "epochs = 5.5")) ==
         "DIR/c.toml:12:10: epochs: expected an integer >= 1, got 5.5");
   CHECK(error_for(edited("epochs = 5", "epoch = 5")) ==
@@ -88,7 +88,7 @@ TEST_CASE("run_config: what a file lacks, misspells or has out of range is named
   CHECK(error_for(edited("epochs = 5\n", "")) ==
         "DIR/c.toml:1:1: expected a value of epochs, got none");
   CHECK(error_for(edited("\"36/255\"", "\"36/0\"")) ==
-        "DIR/c.toml:23:7: eps: expected radii > 0 such as 0.3 or 36/255, got '36/0'");
+        "DIR/c.toml:24:7: eps: expected radii > 0 such as 0.3 or 36/255, got '36/0'");
   CHECK(error_for("lr = = 1") ==
         "DIR/c.toml:1:6: not TOML: Error while parsing value: could not determine value type");
   CHECK(folder.error<DataError>([&] { read_run_config(folder / "none.toml"); })

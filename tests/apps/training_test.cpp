@@ -72,6 +72,46 @@ TEST_CASE("training: every loss by name learns, with the bound as promised") {
   }
 }
 
+TEST_CASE("training: low-rank representations lose dimensions, the model has none of it") {
+  // Free layers: norm-preserving ones keep the dimensions of what comes in.
+  ModelSpec spec = small_spec();
+  for (LayerSpec& layer : spec.layers) {
+    if (layer.type == "linear")
+      layer.options.emplace_back("constraint", std::string("unconstrained"));
+  }
+  RunConfig config = small_config();
+  config.epochs = 40;
+  config.lr = 1e-2;
+  config.loss = "cross-entropy";
+  const auto share = [&](const char* low_rank) {
+    config.low_rank = low_rank;
+    Training training(config, spec, load_dataset("moons"));
+    while (!training.is_finished()) training.step();
+    CHECK(training.variance_ratios().size() == (config.low_rank == "none" ? 0 : 1));
+    CHECK(training.model().net.parameters().size() == 4);
+    const LowRank probe("act1:rank=1", training.model().net, training.model().input, Rng(0));
+    const Tensor points = training.data().test.pixels(0, 200);
+    return probe.variance_ratios(training.model().net, points)[0].value;
+  };
+  const double plain = share("none");
+  CHECK(share("act1:rank=1") > plain + 0.05);
+  CHECK(share("act1:rank=1,method=nystrom,columns=4") > plain + 0.05);
+}
+
+TEST_CASE("training: the state holds the virtual layers, and continues them bit for bit") {
+  RunConfig config = small_config();
+  config.low_rank = "act1:rank=2,every=3,method=nystrom,columns=4+fc2:rank=1";
+  Training straight(config, small_spec(), load_dataset("moons"));
+  Training first(config, small_spec(), load_dataset("moons"));
+  for (int i = 0; i < 4; ++i) first.step();
+  first.save_state(scratch("low-rank"));
+  Training second(config, small_spec(), load_dataset("moons"));
+  second.load_state(scratch("low-rank"));
+  while (!straight.is_finished()) straight.step();
+  while (!second.is_finished()) second.step();
+  CHECK(max_abs_diff(weights(straight), weights(second)) == 0);
+}
+
 TEST_CASE("training: the state continues a run bit for bit from any step") {
   Training straight(small_config(), small_spec(), load_dataset("moons"));
   for (const int stop : {1, 5, 9}) {
