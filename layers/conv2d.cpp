@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
@@ -144,7 +145,9 @@ Conv2d::Conv2d(Tensor kernel, Tensor bias, Conv2dLayerOptions options)
 
 double Conv2d::divisor() const {
   if (std::holds_alternative<Unconstrained>(weight_.parametrization())) return 1;
-  const int patches = (k_ + options_.stride - 1) / options_.stride;  // along one axis
+  // A pixel meets the taps a with a dilation = its place modulo the stride: every apart-th.
+  const int apart = options_.stride / std::gcd(options_.stride, options_.dilation);
+  const int patches = (k_ + apart - 1) / apart;  // along one axis
   return patches;
 }
 
@@ -217,11 +220,17 @@ Shape Conv2d::output_shape(const Shape& input) const {
   const std::int64_t width = input[1] + padding_.left + padding_.right - reach;
   require<ShapeError>(height >= 0 && width >= 0, "conv2d: expected a padded image of at least ",
                       reach, " x ", reach, ", got input ", input);
+  const bool circular = options_.padding_mode == PadMode::circular;
+  const std::int64_t tall = std::max(padding_.top, padding_.bottom);
+  const std::int64_t wide = std::max(padding_.left, padding_.right);
+  require<ShapeError>(!circular || (input[0] >= tall && input[1] >= wide),
+                      "conv2d: expected an image of at least ", tall, " x ", wide,
+                      " to wrap, got input ", input);
   const Shape output{height / options_.stride + 1, width / options_.stride + 1, c_out_};
   // Where the output outgrows the image, or strides do not close around it, circular padding meets
   // some pixels more often than the proved bound of the kernel knows.
   require<ShapeError>(
-      options_.padding_mode == PadMode::zero ||
+      !circular ||
           (input[0] % options_.stride == 0 && input[1] % options_.stride == 0 &&
            output[0] * options_.stride <= input[0] && output[1] * options_.stride <= input[1]),
       "conv2d: expected an image whose sides the stride ", options_.stride,
@@ -241,8 +250,10 @@ std::string Conv2d::describe() const {
 }
 
 Bound Conv2d::lipschitz_bound() const {
-  const int s = options_.dilation == 1 ? options_.stride : 1;
-  return {conv_norm_bound(folded_kernel(), s, options_.groups),
+  // At stride 1 a dilation changes nothing.
+  const Tensor kernel =
+      options_.stride == 1 ? folded_kernel() : dilated(folded_kernel(), options_.dilation);
+  return {conv_norm_bound(kernel, options_.stride, options_.groups),
           "least of the proved norms of the kernel's Gram kernel, any image size"};
 }
 

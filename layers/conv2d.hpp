@@ -35,8 +35,9 @@ struct Conv2dLayerOptions {
 };
 
 /// 2-D convolution (cross-correlation) whose kernel, reshaped to the matrix [O, I/groups k k], is
-/// under a parametrization and then divided by ceil(k / stride): a pixel meets at most
-/// ceil(k / stride)^2 patches, so a matrix of norm 1 then gives an operator of norm at most 1. With
+/// under a parametrization and then divided by ceil(k / a), a = stride / gcd(stride, dilation): a
+/// pixel meets every a-th tap along an axis, at most ceil(k / a)^2 patches, so a matrix of norm 1
+/// then gives an operator of norm at most 1 (without dilation, a is the stride). With
 /// bjorck this is the reshaped-kernel orthogonalization RKO [Li 2019]. A free kernel is not
 /// divided, but may be normalised on one side or clipped by a schedule.
 ///

@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/activation.hpp>
+#include <isotape/layers/aoc.hpp>
 #include <isotape/layers/bcop.hpp>
 #include <isotape/layers/cayley.hpp>
 #include <isotape/layers/cayley_conv.hpp>
@@ -17,6 +18,7 @@
 #include <isotape/layers/rearrange.hpp>
 #include <isotape/layers/sandwich.hpp>
 #include <isotape/layers/sandwich_conv.hpp>
+#include <isotape/layers/shift.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/svcm.hpp>
 
@@ -41,6 +43,8 @@ constexpr std::array types = {
     &l2ne_type,
     &ossn_type,
     &svcm_type,
+    &aoc_type,
+    &shift_type,
     // activations
     &maxmin_type,
     &groupsort_type,

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <isotape/core/error.hpp>
 
 #include "battery.hpp"
@@ -23,6 +25,21 @@ const std::vector<Refusal> conv_refusals = {
      }},
 };
 
+bool does_not_wrap(const Cell& c, std::int64_t border) {
+  return !c.zero_padding && std::min(c.input[0], c.input[1]) < border;
+}
+
+const std::vector<Refusal> dilated_refusals = {
+    conv_refusals[0],
+    {[](const Cell& c) { return does_not_wrap(c, 2 * (c.kernel / 2)); },
+     [](const Cell& c) {
+       const std::int64_t border = 2 * (c.kernel / 2);
+       return message("conv2d: expected an image of at least ", border, " x ", border,
+                      " to wrap, got input ", c.input);
+     }},
+    conv_refusals[1],
+};
+
 const std::vector<Refusal> svcm_refusals = {
     {[](const Cell& c) { return c.kernel > c.input[0] || c.kernel > c.input[1]; },
      [](const Cell& c) {
@@ -30,6 +47,38 @@ const std::vector<Refusal> svcm_refusals = {
                       " and ", c.input);
      }},
     conv_refusals[0],
+};
+
+const std::vector<Refusal> aoc_refusals = {
+    {[](const Cell& c) { return c.input[2] % c.groups != 0 || c.out % c.groups != 0; },
+     [](const Cell& c) {
+       return message("aoc: expected groups that divide the channels ", c.input[2], " -> ", c.out,
+                      ", got ", c.groups);
+     }},
+    {[](const Cell& c) { return c.stride > c.kernel; },
+     [](const Cell& c) {
+       return message("aoc: expected a stride in 1..", c.kernel, ", the kernel, got ", c.stride);
+     }},
+    {strides_do_not_close,
+     [](const Cell& c) {
+       return message("aoc: expected an image whose sides are multiples of the stride ", c.stride,
+                      ", got ", c.input);
+     }},
+};
+
+const std::vector<Refusal> dilated_aoc_refusals = {
+    aoc_refusals[0],
+    aoc_refusals[1],
+    {[](const Cell& c) { return c.stride > 1; },
+     [](const Cell& c) {
+       return message("aoc: expected a dilation >= 1, and of 1 at a stride, got 2 at stride ",
+                      c.stride);
+     }},
+    {[](const Cell& c) { return does_not_wrap(c, 2 * (c.kernel / 2)); },
+     [](const Cell& c) {
+       return message("aoc: expected sides of at least ", 2 * (c.kernel / 2), " to wrap, got ",
+                      c.input);
+     }},
 };
 
 const std::vector<Refusal> bcop_refusals = {
@@ -78,10 +127,19 @@ std::vector<Row> convolution_rows() {
        .refusals = conv_refusals,
        .parameter_gradient = false},
       {.type = "rko", .property = one_lipschitz, .refusals = conv_refusals},
+      {.type = "rko",
+       .options = {{"dilation", std::int64_t{2}}},
+       .property = one_lipschitz,
+       .refusals = dilated_refusals},
       {.type = "l2ne", .property = one_lipschitz, .refusals = conv_refusals},
       // The vector of the iteration is a constant to the gradient.
       {.type = "ossn", .property = bounded, .refusals = conv_refusals, .parameter_gradient = false},
       {.type = "svcm", .property = bounded, .refusals = svcm_refusals},
+      {.type = "aoc", .refusals = aoc_refusals},
+      {.type = "aoc",
+       .options = {{"dilation", std::int64_t{2}}, {"bias", false}},
+       .refusals = dilated_aoc_refusals},
+      {.type = "shift", .inputs = {{3, 4, 5}, {1, 1, 6}, {4, 2, 12}}},
       {.type = "bcop", .refusals = bcop_refusals},
       {.type = "bcop", .options = {{"projectors", std::string("tall")}}, .refusals = bcop_refusals},
       {.type = "bcop", .options = {{"doubled", true}}, .refusals = bcop_refusals},
