@@ -9,6 +9,7 @@
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/cayley.hpp>
+#include <isotape/ops/cayley_factor.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/matmul.hpp>
 #include <isotape/ops/rescale.hpp>
@@ -30,6 +31,12 @@ Derived maker(std::int64_t out, bool plain) {
     const Var weight = plain ? p[0] : cayley(rescale(p[0], p[1]));
     return {slice(weight, 0, 0, out), slice(weight, 0, out, weight.dim(0))};
   });
+}
+
+// [X; Y] and f.
+Vars make_factors(const Vars& p) {
+  const Var scaled = rescale(p[0], p[1]);
+  return {scaled, cayley_factor(scaled)};
 }
 
 std::unique_ptr<Module> build(Site& site) {
@@ -73,7 +80,8 @@ Sandwich::Sandwich(std::int64_t in, std::int64_t out, Rng& rng, const SandwichOp
     : in_((check(in, out, options), in)),
       out_(out),
       options_(options),
-      derived_(maker(out, false)) {
+      derived_(maker(out, false)),
+      factors_(make_factors) {
   const double limit = 1 / std::sqrt(static_cast<double>(in + out));
   raw_ = Parameter(random_uniform(rng, {in + out, out}, -limit, limit));
   length_ = Parameter(Tensor::full({1}, frobenius_norm(raw_.value())));
@@ -87,7 +95,8 @@ Sandwich::Sandwich(const Sandwich& original, Tensor weight, DType dtype)
       options_(original.options_),
       plain_(true),
       raw_(std::move(weight)),
-      derived_(maker(original.out_, true)) {
+      derived_(maker(original.out_, true)),
+      factors_(make_factors) {
   if (original.psi_) psi_ = Parameter(original.psi_.value().to(dtype));
   if (original.bias_) bias_ = Parameter(original.bias_.value().to(dtype));
 }
@@ -106,15 +115,33 @@ Tensor Sandwich::folded_weight() const {
   return concat({halves[0], halves[1]}, 0).value();
 }
 
+// While training, B x and A^T z are computed through f: see cayley_factor.
+Vars Sandwich::factors() const {
+  const bool trains = !plain_ && (raw_.is_recorded() || length_.is_recorded());
+  return trains ? factors_.get(sources()) : Vars();
+}
+
+void Sandwich::derive() const {
+  if (factors().empty()) halves();
+}
+
 Var Sandwich::forward(const Var& x) const {
   output_shape(x.value().rank() == 2 ? Shape{x.dim(1)} : x.shape());
-  const Vars made = halves();
+  const Vars by_factor = factors();
+  const Vars made = by_factor.empty() ? halves() : by_factor;
   const Var input = options_.gamma == 1 ? x : scale(x, std::sqrt(options_.gamma));
-  Var inner = matmul(input, made[1]);
+  Var inner;
+  if (by_factor.empty()) {
+    inner = matmul(input, made[1]);
+  } else {
+    const Var y = slice(made[0], 0, out_, in_ + out_);
+    inner = scale(matmul(matmul(input, y), made[1]), -2);
+  }
   const Var bias = bias_ ? bias_.var() : Var();
   if (options_.output) return bias ? add(inner, bias) : inner;
   const Var outer = sandwich_activation(std::move(inner), psi_.var(), bias, options_.activation);
-  return matmul(outer, made[0], {.trans_b = true});
+  if (by_factor.empty()) return matmul(outer, made[0], {.trans_b = true});
+  return sub(scale(matmul(outer, made[1], {.trans_b = true}), 2), outer);
 }
 
 Shape Sandwich::output_shape(const Shape& input) const {

@@ -46,7 +46,7 @@ class Sandwich final : public Module {
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
-  void derive() const override { halves(); }
+  void derive() const override;
 
   /// [A^T; B^T], [q + p, q], folded.
   Tensor folded_weight() const;
@@ -54,7 +54,8 @@ class Sandwich final : public Module {
 
  private:
   Sandwich(const Sandwich& original, Tensor weight, DType dtype);
-  Vars halves() const;  // A^T and B^T
+  Vars halves() const;   // A^T and B^T
+  Vars factors() const;  // what the transform is made of, see cayley_factor; or nothing
   std::vector<Parameter*> sources() const;
   std::int64_t in_;
   std::int64_t out_;
@@ -65,6 +66,7 @@ class Sandwich final : public Module {
   mutable Parameter psi_;
   mutable Parameter bias_;
   Derived derived_;
+  Derived factors_;
 };
 
 extern const LayerType sandwich_type;
