@@ -3,6 +3,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/chain.hpp>
+#include <isotape/layers/comparison_nets.hpp>
 #include <isotape/layers/lbdn_nets.hpp>
 #include <isotape/layers/model.hpp>
 #include <isotape/layers/registry.hpp>
@@ -51,6 +52,16 @@ std::vector<std::string> types_of(std::initializer_list<LayerKind> kinds) {
 
 std::vector<std::string> any_part() {
   return types_of({LayerKind::dense, LayerKind::convolution, LayerKind::activation});
+}
+
+std::vector<std::string> convolutional_part() {
+  return types_of({LayerKind::convolution, LayerKind::activation});
+}
+
+// "lipconvnet-10:soc".
+ModelSpec lipconvnet_by_name(std::string name, std::string_view layer) {
+  const int depth = std::stoi(name.substr(name.find('-') + 1));
+  return lipconvnet(std::move(name), layer, depth);
 }
 
 // A model, or, with layers to choose from, one for each: its name ends with ":<layer>".
@@ -117,6 +128,51 @@ constexpr std::array table = {
         "10 narrow dense layers for a function of one variable [Wang 2023, section 5.1]",
         [](std::string name, std::string_view layer) { return lbdn_curve(std::move(name), layer); },
         lbdn_layers},
+    Named{"lipconvnet-5", "5 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
+          lipconvnet_by_name, convolutional_part},
+    Named{"lipconvnet-10",
+          "10 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
+          lipconvnet_by_name, convolutional_part},
+    Named{"lipconvnet-15",
+          "15 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
+          lipconvnet_by_name, convolutional_part},
+    Named{"lipconvnet-20",
+          "20 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
+          lipconvnet_by_name, convolutional_part},
+    Named{"lipconvnet-25",
+          "25 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
+          lipconvnet_by_name, convolutional_part},
+    Named{"lipconvnet-30",
+          "30 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
+          lipconvnet_by_name, convolutional_part},
+    Named{"lipconvnet-35",
+          "35 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
+          lipconvnet_by_name, convolutional_part},
+    Named{"lipconvnet-40",
+          "40 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
+          lipconvnet_by_name, convolutional_part},
+    Named{"lip-xs", "27 convolutions from 16 to 512 channels [Prach 2024, XS]",
+          [](std::string name, std::string_view layer) {
+            return compared_net(std::move(name), layer, 16);
+          },
+          convolutional_part},
+    Named{"lip-s", "27 convolutions from 32 to 1024 channels [Prach 2024, S]",
+          [](std::string name, std::string_view layer) {
+            return compared_net(std::move(name), layer, 32);
+          },
+          convolutional_part},
+    Named{"lip-m", "27 convolutions from 64 to 2048 channels [Prach 2024, M]",
+          [](std::string name, std::string_view layer) {
+            return compared_net(std::move(name), layer, 64);
+          },
+          convolutional_part},
+    Named{"lip-l", "27 convolutions from 128 to 4096 channels [Prach 2024, L]",
+          [](std::string name, std::string_view layer) {
+            return compared_net(std::move(name), layer, 128);
+          },
+          convolutional_part},
+    Named{"aol-mlp", "16 almost orthogonal dense layers of width 3072 [Prach 2024]",
+          [](std::string name, std::string_view) { return aol_mlp(std::move(name)); }},
 };
 
 }  // namespace

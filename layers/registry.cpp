@@ -6,21 +6,32 @@
 #include <isotape/core/error.hpp>
 #include <isotape/layers/activation.hpp>
 #include <isotape/layers/aoc.hpp>
+#include <isotape/layers/aol.hpp>
 #include <isotape/layers/bcop.hpp>
+#include <isotape/layers/bro.hpp>
 #include <isotape/layers/cayley.hpp>
 #include <isotape/layers/cayley_conv.hpp>
 #include <isotape/layers/conv2d.hpp>
+#include <isotape/layers/convex_potential.hpp>
+#include <isotape/layers/exponential.hpp>
 #include <isotape/layers/first_channels.hpp>
 #include <isotape/layers/l2ne.hpp>
+#include <isotape/layers/frobenius.hpp>
 #include <isotape/layers/linear.hpp>
+#include <isotape/layers/linf.hpp>
 #include <isotape/layers/lot.hpp>
 #include <isotape/layers/ossn.hpp>
+#include <isotape/layers/parseval.hpp>
+#include <isotape/layers/qr.hpp>
 #include <isotape/layers/rearrange.hpp>
 #include <isotape/layers/sandwich.hpp>
 #include <isotape/layers/sandwich_conv.hpp>
 #include <isotape/layers/shift.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/svcm.hpp>
+#include <isotape/layers/soc.hpp>
+#include <isotape/layers/spectral.hpp>
+#include <isotape/layers/unit_rows.hpp>
 
 namespace isotape {
 namespace {
@@ -33,6 +44,15 @@ constexpr std::array types = {
     &cholesky_qr_type,
     &spectral_norm_type,
     &sandwich_type,
+    &exponential_type,
+    &qr_type,
+    &bro_type,
+    &frobenius_type,
+    &unit_rows_type,
+    &linf_type,
+    &spectral_type,
+    &two_sided_type,
+    &parseval_type,
     // convolutions
     &conv_type,
     &bcop_type,
@@ -45,6 +65,10 @@ constexpr std::array types = {
     &svcm_type,
     &aoc_type,
     &shift_type,
+    &aol_type,
+    &cpl_type,
+    &sll_type,
+    &soc_type,
     // activations
     &maxmin_type,
     &groupsort_type,
@@ -83,7 +107,7 @@ std::vector<std::string_view> LayerType::option_names() const {
   std::vector<std::string_view> names = split(options);
   if (std::find(names.begin(), names.end(), "constraint") == names.end()) return names;
   for (const LayerType* other : types) {
-    if (other->constraint == nullptr) continue;
+    if (other->constraint == nullptr || other->kind != LayerKind::dense) continue;
     for (const std::string_view option : split(other->options)) {
       if (std::find(names.begin(), names.end(), option) == names.end()) names.push_back(option);
     }

@@ -48,8 +48,13 @@ double inner(std::int64_t size, const T* a, const T* b) {
 template <class T>
 double length(std::int64_t size, const T* a) {
   double largest = 0;
-  for (std::int64_t j = 0; j < size; ++j) largest = std::max(largest, std::abs(double(a[j])));
-  if (largest == 0) return 0;
+  double total = 0;
+  for (std::int64_t j = 0; j < size; ++j) {
+    const double entry = std::abs(double(a[j]));
+    largest = std::max(largest, entry);
+    total += entry;
+  }
+  if (largest == 0) return total;  // 0, or NaN, which a maximum does not see
   double sum = 0;
   for (std::int64_t j = 0; j < size; ++j) {
     const double ratio = double(a[j]) / largest;

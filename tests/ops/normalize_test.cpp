@@ -107,6 +107,7 @@ TEST_CASE("normalize: f32 agrees with f64, and errors say what is wrong") {
   CHECK_THROWS_WITH_AS(unit_rows(Tensor(Shape{})),
                        "unit_rows: expected rows along the outermost axis, got []", ShapeError);
   const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(std::isnan(unit_rows(Tensor::full({1, 1}, nan, DType::f64)).value().item()));
   CHECK_THROWS_WITH_AS(project_rows_l1(Tensor::full({1, 2}, nan)),
                        "project_rows_l1: expected finite entries, got nan as the sum of a row",
                        NumericError);

@@ -47,6 +47,8 @@ struct Row {
   std::vector<Refusal> refusals = {};
   /// The spectrum is known to be the dense operator's.
   bool is_affine = true;
+  /// The bound follows a factor of the folded weights.
+  bool is_homogeneous = true;
   /// Trained weights and folded ones agree to this.
   double fold_tolerance = 2e-5;
   /// Its gradient with respect to the parameters is that of another function, or is checked

@@ -107,6 +107,37 @@ std::vector<Refusal> torus_refusals(const std::string& op) {
   };
 }
 
+// What layers say that unshuffle pixels by their stride.
+std::vector<Refusal> unshuffling_refusals(const std::string& type) {
+  return {
+      {[](const Cell& c) { return c.groups > 1; }, [](const Cell&) { return "got 'groups'"; }},
+      {strides_do_not_close,
+       [type](const Cell& c) {
+         return message(type, ": expected an image whose sides are multiples of the stride ",
+                        c.stride, ", got ", c.input);
+       }},
+      {[](const Cell& c) {
+         const std::int64_t reach = (c.kernel + c.stride - 1) / c.stride / 2;
+         return !c.zero_padding && reach * c.stride > std::min(c.input[0], c.input[1]);
+       },
+       [type](const Cell& c) {
+         const std::int64_t reach = (c.kernel + c.stride - 1) / c.stride / 2;
+         return message(type, ": expected sides of at least ", reach * c.stride, " to wrap, got ",
+                        c.input);
+       }},
+  };
+}
+
+std::vector<Refusal> soc_refusals() {
+  std::vector<Refusal> list = unshuffling_refusals("soc");
+  list.insert(list.begin() + 1, {[](const Cell& c) { return c.stride == 1 && c.kernel % 2 == 0; },
+                                 [](const Cell& c) {
+                                   return message("layer (soc): expected an odd kernel, got ",
+                                                  c.kernel);
+                                 }});
+  return list;
+}
+
 }  // namespace
 
 std::vector<Row> convolution_rows() {
@@ -155,6 +186,32 @@ std::vector<Row> convolution_rows() {
        .property = one_lipschitz,
        .refusals = torus_refusals("sandwich-conv"),
        .is_affine = false},
+      // Starts as the identity, on the kinks of its Gram kernel; see ops/gram_row_sums.
+      {.type = "aol",
+       .property = one_lipschitz,
+       .refusals = unshuffling_refusals("aol"),
+       .parameter_gradient = false},
+      {.type = "cpl",
+       .property = one_lipschitz,
+       .refusals = unshuffling_refusals("cpl"),
+       .is_affine = false},
+      // A step of the check may cross kinks of the Gram kernel; see layers/convex_potential.
+      {.type = "sll",
+       .property = one_lipschitz,
+       .refusals = unshuffling_refusals("sll"),
+       .is_affine = false,
+       .parameter_gradient = false},
+      {.type = "sll",
+       .options = {{"inner", std::int64_t{2}}},
+       .property = one_lipschitz,
+       .refusals = unshuffling_refusals("sll"),
+       .is_affine = false,
+       .parameter_gradient = false},
+      // A series in its folded weight. The vectors of its iteration are constants to the gradient.
+      {.type = "soc",
+       .refusals = soc_refusals(),
+       .is_homogeneous = false,
+       .parameter_gradient = false},
   };
 }
 

@@ -29,6 +29,23 @@ std::vector<Row> dense_rows() {
       {.type = "sandwich",
        .options = {{"gamma", std::int64_t{4}}, {"output", true}},
        .property = bounded},
+      {.type = "exp"},
+      {.type = "qr"},
+      {.type = "bro"},
+      {.type = "bro", .options = {{"rank", std::int64_t{1}}}},
+      {.type = "frobenius", .property = one_lipschitz},
+      // Of one input the rows are signs, without a gradient; see ops/normalize.
+      {.type = "unit-rows", .property = bounded, .parameter_gradient = false},
+      // A step of the check may cross kinks of the projection; see ops/normalize.
+      {.type = "linf", .property = bounded, .parameter_gradient = false},
+      {.type = "spectral", .property = one_lipschitz},
+      {.type = "two-sided", .property = one_lipschitz},
+      {.type = "parseval", .property = bounded},
+      // Starts orthogonal, on the kinks of |W^T W|; see ops/gram_row_sums.
+      {.type = "linear",
+       .options = {{"constraint", std::string("aol")}},
+       .property = one_lipschitz,
+       .parameter_gradient = false},
   };
 }
 

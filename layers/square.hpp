@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <isotape/layers/site.hpp>
+
+namespace isotape {
+
+/// Makes a layer of any extents out of a map f from C channels to C on images of one size, with
+/// C = max(c_in s^2, c_out): pixels are unshuffled by the stride s, zero channels appended up to C,
+/// and after f the first c_out channels kept. All are 1-Lipschitz; entering keeps norms, leaving
+/// those of gradients. Vectors [n] are images of one pixel.
+struct Square {
+  std::int64_t c_in = 0;
+  std::int64_t c_out = 0;
+  int stride = 1;
+  bool is_flat = false;  ///< takes and gives vectors
+
+  std::int64_t unshuffled() const { return c_in * stride * stride; }
+  std::int64_t channels() const { return unshuffled() > c_out ? unshuffled() : c_out; }
+  Var enter(const Var& x) const;  ///< [N, H, W, c_in] to [N, H/s, W/s, C], [N, n] to [N, 1, 1, C]
+  Var leave(const Var& y) const;  ///< back, with c_out channels
+  /// The image that f sees, for one sample.
+  /// @throws ShapeError  naming the layer, for inputs that are not accepted
+  Shape inner_shape(std::string_view layer, const Shape& input) const;
+  Shape output_shape(std::string_view layer, const Shape& input) const;
+  /// " 3 -> 8, stride 2".
+  std::string describe() const;
+};
+
+/// Reads out (the number of input channels by default) and stride, for inputs [H, W, C] or [n].
+Square square_options(Site& site);
+
+/// The option `kernel`, and of it what is left on unshuffled pixels, ceil(kernel / stride): 1 for
+/// vectors.
+int square_kernel(Site& site, const Square& square);
+
+}  // namespace isotape
