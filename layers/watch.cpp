@@ -11,7 +11,7 @@ thread_local Watch* current = nullptr;
 
 }  // namespace
 
-Watch::Watch(std::vector<const Module*> modules) : previous_(std::exchange(current, this)) {
+Watch::Watch(const std::vector<const Module*>& modules) : previous_(std::exchange(current, this)) {
   for (const Module* module : modules) seen_.emplace_back(module, Var());
 }
 

@@ -14,7 +14,7 @@ namespace isotape {
 /// watches is added at once.
 class Watch {
  public:
-  explicit Watch(std::vector<const Module*> modules);
+  explicit Watch(const std::vector<const Module*>& modules);
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;

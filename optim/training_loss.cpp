@@ -169,7 +169,7 @@ Var TrainingLoss::trades(const Sequential& net, const Tensor& inputs, const Var&
                          Rng& rng) const {
   AscentOptions ascent = trades_->ascent;
   ascent.in_unit = inputs.rank() == 4 && inputs.dim(1) * inputs.dim(2) > 1;
-  const Tensor clean = logits.value();
+  const Tensor& clean = logits.value();
   const auto divergence = [&](const Var& x) { return kl_divergence(clean, net.forward(x)); };
   const Tensor attacked = ascend_inputs(inputs, divergence, ascent, rng);
   return scale(kl_divergence(logits, net.forward(attacked)), trades_->beta);
