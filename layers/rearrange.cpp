@@ -20,6 +20,19 @@ constinit const LayerType pixel_unshuffle_type = {
     },
 };
 
+constinit const LayerType pixel_shuffle_type = {
+    .type = "pixel-shuffle",
+    .kind = LayerKind::shape,
+    .property = LayerProperty::gradient_norm_preserving,
+    .options = "factor",
+    .description = "invertible upsampling: channels become squares of pixels",
+    .cost = "",
+    .source = "Shi 2016",
+    .build = [](Site& site) -> std::unique_ptr<Module> {
+      return std::make_unique<PixelShuffle>(small_integer(site, "factor", 2));
+    },
+};
+
 constinit const LayerType flatten_type = {
     .type = "flatten",
     .kind = LayerKind::shape,
@@ -48,6 +61,27 @@ std::string PixelUnshuffle::describe() const { return message("PixelUnshuffle ",
 
 std::unique_ptr<Module> PixelUnshuffle::materialize(DType) const {
   return std::make_unique<PixelUnshuffle>(s_);
+}
+
+PixelShuffle::PixelShuffle(int s) : s_(s) {
+  require<ValueError>(s >= 1, "pixel_shuffle: expected a factor >= 1, got ", s);
+}
+
+Var PixelShuffle::forward(const Var& x) const { return pixel_shuffle(x, s_); }
+
+Shape PixelShuffle::output_shape(const Shape& input) const {
+  const std::int64_t area = std::int64_t{s_} * s_;
+  require<ShapeError>(input.rank() == 3 && input[2] % area == 0,
+                      "pixel_shuffle: expected input [H, W, C] with channels that are a multiple "
+                      "of ",
+                      area, ", got ", input);
+  return {input[0] * s_, input[1] * s_, input[2] / area};
+}
+
+std::string PixelShuffle::describe() const { return message("PixelShuffle ", s_); }
+
+std::unique_ptr<Module> PixelShuffle::materialize(DType) const {
+  return std::make_unique<PixelShuffle>(s_);
 }
 
 Var Flatten::forward(const Var& x) const {

@@ -24,6 +24,25 @@ class PixelUnshuffle final : public Module {
   int s_;
 };
 
+/// [H, W, C s^2] -> [H s, W s, C]: the inverse of PixelUnshuffle, an invertible upsampling.
+///
+/// Lipschitz: 1 in l2; GNP: both, a permutation.
+class PixelShuffle final : public Module {
+ public:
+  /// @throws ValueError  if s < 1
+  explicit PixelShuffle(int s);
+  Var forward(const Var& x) const override;
+  Shape output_shape(const Shape& input) const override;
+  std::string kind() const override { return "PixelShuffle"; }
+  std::string describe() const override;
+  Bound lipschitz_bound() const override { return {1, "a permutation"}; }
+  NormPreservation gnp() const override { return NormPreservation::both; }
+  std::unique_ptr<Module> materialize(DType dtype) const override;
+
+ private:
+  int s_;
+};
+
 /// [H, W, C] -> [C H W], in the order channel, row, column, so that dense weights behind it are
 /// PyTorch's without permutation.
 ///
@@ -40,6 +59,7 @@ class Flatten final : public Module {
 };
 
 extern const LayerType pixel_unshuffle_type;
+extern const LayerType pixel_shuffle_type;
 extern const LayerType flatten_type;
 
 }  // namespace isotape

@@ -11,6 +11,7 @@
 #include <isotape/layers/bro.hpp>
 #include <isotape/layers/cayley.hpp>
 #include <isotape/layers/cayley_conv.hpp>
+#include <isotape/layers/channels.hpp>
 #include <isotape/layers/conv2d.hpp>
 #include <isotape/layers/convex_potential.hpp>
 #include <isotape/layers/exponential.hpp>
@@ -23,6 +24,12 @@
 #include <isotape/layers/ossn.hpp>
 #include <isotape/layers/parseval.hpp>
 #include <isotape/layers/qr.hpp>
+#include <isotape/layers/householder.hpp>
+#include <isotape/layers/linear.hpp>
+#include <isotape/layers/lot.hpp>
+#include <isotape/layers/n_activation.hpp>
+#include <isotape/layers/pointwise.hpp>
+#include <isotape/layers/pool.hpp>
 #include <isotape/layers/rearrange.hpp>
 #include <isotape/layers/sandwich.hpp>
 #include <isotape/layers/sandwich_conv.hpp>
@@ -72,10 +79,23 @@ constexpr std::array types = {
     // activations
     &maxmin_type,
     &groupsort_type,
+    &fullsort_type,
+    &householder_type,
+    &householder2_type,
+    &nact_type,
     &abs_type,
     &relu_type,
+    &leaky_relu_type,
+    &maxout_type,
+    // pooling
+    &l2pool_type,
+    &avgpool_type,
+    &global_avgpool_type,
     // shape
     &pixel_unshuffle_type,
+    &pixel_shuffle_type,
+    &channel_pad_type,
+    &channel_shuffle_type,
     &flatten_type,
     &first_channels_type,
 };
