@@ -38,6 +38,18 @@ std::string_view kind(const toml::node& node) {
   }
 }
 
+// [[layer]] tables, those within a composition [[layer.layer]], and so on.
+std::string tables(const std::vector<LayerSpec>& layers, const std::string& path) {
+  std::string text;
+  for (const LayerSpec& layer : layers) {
+    text += "\n[[" + path + "]]\nname = " + to_toml(OptionValue(layer.name)) +
+            "\ntype = " + to_toml(OptionValue(layer.type)) + '\n';
+    for (const auto& [key, value] : layer.options) text += key + " = " + to_toml(value) + '\n';
+    text += tables(layer.layers, path + ".layer");
+  }
+  return text;
+}
+
 bool before(const toml::source_position& a, const toml::source_position& b) {
   return a.line != b.line ? a.line < b.line : a.column < b.column;
 }
@@ -98,6 +110,7 @@ LayerSpec TomlFile::layer(const toml::node& node) const {
   std::vector<std::pair<toml::source_position, std::string>> keys;
   for (const auto& [key, value] : *table) {
     if (key == "name" || key == "type") continue;
+    if (key == "layer" && info.kind == LayerKind::composition) continue;
     if (std::find(known.begin(), known.end(), std::string(key.str())) == known.end()) {
       fail(key.source(), spec.name, " (", spec.type, "): expected ",
            known.empty() ? "no options" : "options " + fmt::format("{}", fmt::join(known, ", ")),
@@ -109,12 +122,15 @@ LayerSpec TomlFile::layer(const toml::node& node) const {
             [](const auto& a, const auto& b) { return before(a.first, b.first); });
   for (const auto& [place, key] : keys)
     spec.options.emplace_back(key, option(key, *table->get(key)));
+  if (info.kind == LayerKind::composition) spec.layers = layers_of(*table);
   return spec;
 }
 
-std::vector<LayerSpec> TomlFile::layers() const {
+std::vector<LayerSpec> TomlFile::layers() const { return layers_of(root_); }
+
+std::vector<LayerSpec> TomlFile::layers_of(const toml::table& table) const {
   std::vector<LayerSpec> specs;
-  const toml::node* node = root_.get("layer");
+  const toml::node* node = table.get("layer");
   if (node == nullptr) return specs;
   const toml::array* list = node->as_array();
   if (list == nullptr) fail(node->source(), "expected [[layer]] tables, got ", kind(*node));
@@ -145,14 +161,6 @@ std::string to_toml(const OptionValue& value) {
   return text.str();
 }
 
-std::string to_toml(const std::vector<LayerSpec>& layers) {
-  std::string text;
-  for (const LayerSpec& layer : layers) {
-    text += "\n[[layer]]\nname = " + to_toml(OptionValue(layer.name)) +
-            "\ntype = " + to_toml(OptionValue(layer.type)) + '\n';
-    for (const auto& [key, value] : layer.options) text += key + " = " + to_toml(value) + '\n';
-  }
-  return text;
-}
+std::string to_toml(const std::vector<LayerSpec>& layers) { return tables(layers, "layer"); }
 
 }  // namespace isotape

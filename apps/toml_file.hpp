@@ -28,11 +28,13 @@ class TomlFile {
     throw UsageError(message(place(region), ": ", parts...));
   }
 
-  /// The [[layer]] tables, with their options in the order of the file; none if there are none.
+  /// The [[layer]] tables, with their options in the order of the file; none if there are none. The
+  /// layers within a composition are its [[layer.layer]] tables, and so on.
   std::vector<LayerSpec> layers() const;
 
  private:
   LayerSpec layer(const toml::node& node) const;
+  std::vector<LayerSpec> layers_of(const toml::table& table) const;
   std::string layer_word(const toml::table& layer, std::string_view key) const;
   const LayerType& layer_type(const toml::table& layer) const;
   OptionValue option(std::string_view name, const toml::node& value) const;

@@ -145,6 +145,8 @@ Conv2d::Conv2d(Tensor kernel, Tensor bias, Conv2dLayerOptions options)
 
 double Conv2d::divisor() const {
   if (std::holds_alternative<Unconstrained>(weight_.parametrization())) return 1;
+  const MatrixMap* map = matrix_map(weight_.parametrization());
+  if (map != nullptr && map->is_kernel()) return 1;
   // A pixel meets the taps a with a dilation = its place modulo the stride: every apart-th.
   const int apart = options_.stride / std::gcd(options_.stride, options_.dilation);
   const int patches = (k_ + apart - 1) / apart;  // along one axis

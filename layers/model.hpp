@@ -28,9 +28,15 @@ struct Model {
 Model build_model(const ModelSpec& spec, const Shape& input, std::int64_t classes, const Rng& rng);
 
 /// Builds one layer for inputs of a shape, with initial values as in a model.
-/// @throws ValueError  for an unknown type or option, ShapeError for another rank
+/// @throws ValueError  for an unknown type or option, or layers within one that takes none,
+///                     ShapeError for another rank
 std::unique_ptr<Module> build_layer(const LayerSpec& layer, const Shape& input,
                                     std::int64_t classes, const Rng& rng);
+
+/// Builds layers one behind the other, each for what the one before it returns; none: the identity.
+/// @throws ValueError, ShapeError  as build_layer(), naming the layer
+Sequential build_chain(const std::vector<LayerSpec>& layers, const Shape& input,
+                       std::int64_t classes, const Rng& rng);
 
 /// The models known by name.
 struct ModelInfo {

@@ -24,32 +24,45 @@ OptionValue option_from(const Json& value) {
   return value.get<std::string>();
 }
 
-}  // namespace
-
-std::string to_json(const ModelSpec& spec) {
-  Json layers = Json::array();
-  for (const LayerSpec& layer : spec.layers) {
+Json json_of(const std::vector<LayerSpec>& layers) {
+  Json list = Json::array();
+  for (const LayerSpec& layer : layers) {
     Json entry = {{"name", layer.name}, {"type", layer.type}};
     for (const auto& [key, value] : layer.options) {
       std::visit([&, &key = key](const auto& v) { entry[key] = v; }, value);
     }
-    layers.push_back(entry);
+    if (!layer.layers.empty()) entry["layers"] = json_of(layer.layers);
+    list.push_back(entry);
   }
-  return Json{{"name", spec.name}, {"layers", layers}}.dump();
+  return list;
+}
+
+std::vector<LayerSpec> layers_from(const Json& list) {
+  std::vector<LayerSpec> layers;
+  for (const Json& entry : list) {
+    LayerSpec layer{entry.at("name").get<std::string>(), entry.at("type").get<std::string>(), {}};
+    for (const auto& [key, value] : entry.items()) {
+      if (key == "layers") {
+        layer.layers = layers_from(value);
+      } else if (key != "name" && key != "type") {
+        layer.options.emplace_back(key, option_from(value));
+      }
+    }
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+}  // namespace
+
+std::string to_json(const ModelSpec& spec) {
+  return Json{{"name", spec.name}, {"layers", json_of(spec.layers)}}.dump();
 }
 
 ModelSpec model_spec_from_json(std::string_view text) {
   try {
     const Json json = Json::parse(text);
-    ModelSpec spec{json.at("name").get<std::string>(), {}};
-    for (const Json& entry : json.at("layers")) {
-      LayerSpec layer{entry.at("name").get<std::string>(), entry.at("type").get<std::string>(), {}};
-      for (const auto& [key, value] : entry.items()) {
-        if (key != "name" && key != "type") layer.options.emplace_back(key, option_from(value));
-      }
-      spec.layers.push_back(std::move(layer));
-    }
-    return spec;
+    return {json.at("name").get<std::string>(), layers_from(json.at("layers"))};
   } catch (const Json::exception& error) {
     throw DataError(message("model: expected a list of layers in JSON, got ", error.what()));
   }

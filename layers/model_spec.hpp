@@ -13,11 +13,13 @@ namespace isotape {
 using OptionValue = std::variant<bool, std::int64_t, double, std::string>;
 
 /// One layer of a model: its name in checkpoints, its type ("bcop", "linear", ...) and its options
-/// in the order in which they were given. Input extents are not part of it: they follow.
+/// in the order in which they were given; of a composition also the layers within it. Input extents
+/// are not part of it: they follow.
 struct LayerSpec {
   std::string name;
   std::string type;
   std::vector<std::pair<std::string, OptionValue>> options;
+  std::vector<LayerSpec> layers = {};
   friend bool operator==(const LayerSpec&, const LayerSpec&) = default;
 };
 

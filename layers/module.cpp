@@ -15,6 +15,18 @@ double bound_product(double a, double b) {
   return std::nextafter(a * b, std::numeric_limits<double>::infinity());
 }
 
+double bound_sum(double a, double b) {
+  if (a == 0 || b == 0) return a + b;
+  return std::nextafter(a + b, std::numeric_limits<double>::infinity());
+}
+
+double bound_root(double square) {
+  const double root = std::sqrt(square);
+  return std::fma(root, root, -square) >= 0
+             ? root
+             : std::nextafter(root, std::numeric_limits<double>::infinity());
+}
+
 NormPreservation operator&(NormPreservation a, NormPreservation b) {
   if (a == b || b == NormPreservation::both) return a;
   return a == NormPreservation::both ? b : NormPreservation::none;

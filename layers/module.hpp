@@ -20,6 +20,9 @@ struct Bound {
 
 /// A double not below the exact product of two bounds: what a chain of two maps has.
 double bound_product(double a, double b);
+/// Not below the exact sum, or root, of bounds >= 0: what branches have.
+double bound_sum(double a, double b);
+double bound_root(double square);
 
 /// Where the norm is kept exactly, in exact arithmetic: of activations (forward: J^T J = I), of
 /// gradients (backward: J J^T = I), of both, or of neither.

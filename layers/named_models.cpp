@@ -6,6 +6,7 @@
 #include <isotape/layers/comparison_nets.hpp>
 #include <isotape/layers/lbdn_nets.hpp>
 #include <isotape/layers/model.hpp>
+#include <isotape/layers/plain_nets.hpp>
 #include <isotape/layers/registry.hpp>
 
 namespace isotape {
@@ -40,6 +41,14 @@ ModelSpec dense(std::string name, const Parts& parts, int count) {
   return chain.classes();
 }
 
+// 64 x 64 pixels: smaller square images are enlarged, which multiplies the net's bound.
+ModelSpec dcgan(std::string name, const Parts& parts) {
+  Chain chain(std::move(name), parts);
+  chain.add("enlarge", "upsample", {{"side", std::int64_t{64}}});
+  for (const std::int64_t width : {64, 128, 256, 512}) chain.conv(width, 4, 2).activate();
+  return chain.add("flatten", "flatten").classes();
+}
+
 std::vector<std::string> types_of(std::initializer_list<LayerKind> kinds) {
   std::vector<std::string> types;
   for (const LayerType* type : layer_types()) {
@@ -63,6 +72,7 @@ ModelSpec lipconvnet_by_name(std::string name, std::string_view layer) {
   const int depth = std::stoi(name.substr(name.find('-') + 1));
   return lipconvnet(std::move(name), layer, depth);
 }
+std::vector<std::string> any_convolution() { return types_of({LayerKind::convolution}); }
 
 // A model, or, with layers to choose from, one for each: its name ends with ":<layer>".
 struct Named {
@@ -173,6 +183,16 @@ constexpr std::array table = {
           convolutional_part},
     Named{"aol-mlp", "16 almost orthogonal dense layers of width 3072 [Prach 2024]",
           [](std::string name, std::string_view) { return aol_mlp(std::move(name)); }},
+    Named{"dcgan",
+          "critic of 4 convolutions of any type and a dense layer, on 64 x 64 pixels [Li 2019]",
+          [](std::string name, std::string_view layer) {
+            return dcgan(std::move(name), Parts::with(layer));
+          },
+          any_convolution},
+    Named{"resnet-18", "18 layers with skips, in CIFAR form, unconstrained [He 2016]",
+          [](std::string name, std::string_view) { return resnet18(std::move(name)); }},
+    Named{"vgg-19", "19 layers, in CIFAR form, unconstrained [Simonyan 2015]",
+          [](std::string name, std::string_view) { return vgg19(std::move(name)); }},
 };
 
 }  // namespace

@@ -51,6 +51,9 @@ class MatrixMap {
   virtual Var apply(const Var& raw) const = 0;
   /// Whether the singular values of the weight are all 1 in exact arithmetic.
   virtual bool is_orthogonal() const { return false; }
+  /// Whether the weight is a kernel whose own norm counts: a convolution then does not divide it by
+  /// the number of patches that meet in a pixel.
+  virtual bool is_kernel() const { return false; }
 
  protected:
   MatrixMap() = default;

@@ -44,9 +44,7 @@ constinit const LayerType l2pool_type = {
     .kind = LayerKind::pooling,
     .property = LayerProperty::one_lipschitz,
     .options = "kernel, stride",
-    .description =
-        "norms of windows of pixels (kernel 2, stride as kernel: then gradients keep "
-        "their norm)",
+    .description = "norms of windows of pixels (kernel 2, stride as kernel)",
     .cost = "",
     .source = "Boureau 2010",
     .build = [](Site& site) -> std::unique_ptr<Module> {
@@ -90,8 +88,6 @@ std::string L2Pool::describe() const {
   return message("L2Pool ", options_.kernel, " x ", options_.kernel, ", stride ",
                  stride_of(options_));
 }
-
-NormPreservation L2Pool::gnp() const { return kept(options_); }
 
 std::unique_ptr<Module> L2Pool::materialize(DType) const {
   return std::make_unique<L2Pool>(options_);

@@ -11,7 +11,8 @@ namespace isotape {
 /// The norm of each window of pixels, channel by channel, over the proved share that overlapping
 /// windows take, see l2_pool() [Boureau 2010].
 ///
-/// Lipschitz: 1 in l2; GNP: backward (away from windows of zeros) if windows do not overlap.
+/// Lipschitz: 1 in l2; GNP: no claim. Where windows do not overlap, gradients keep their norm but
+/// for those of windows of zeros (black borders), which have none.
 class L2Pool final : public Module {
  public:
   /// @throws ValueError  unless kernel >= 1 and stride >= 0 (0: the kernel)
@@ -21,7 +22,7 @@ class L2Pool final : public Module {
   std::string kind() const override { return "L2Pool"; }
   std::string describe() const override;
   Bound lipschitz_bound() const override { return {1, "norms of windows over their overlap"}; }
-  NormPreservation gnp() const override;
+  NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
  private:

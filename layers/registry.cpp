@@ -9,12 +9,17 @@
 #include <isotape/layers/aol.hpp>
 #include <isotape/layers/bcop.hpp>
 #include <isotape/layers/bro.hpp>
+#include <isotape/layers/batch_norm.hpp>
+#include <isotape/layers/bcop.hpp>
+#include <isotape/layers/branches.hpp>
 #include <isotape/layers/cayley.hpp>
 #include <isotape/layers/cayley_conv.hpp>
+#include <isotape/layers/centering.hpp>
 #include <isotape/layers/channels.hpp>
 #include <isotape/layers/conv2d.hpp>
 #include <isotape/layers/convex_potential.hpp>
 #include <isotape/layers/exponential.hpp>
+#include <isotape/layers/convex_residual.hpp>
 #include <isotape/layers/first_channels.hpp>
 #include <isotape/layers/l2ne.hpp>
 #include <isotape/layers/frobenius.hpp>
@@ -27,6 +32,10 @@
 #include <isotape/layers/householder.hpp>
 #include <isotape/layers/linear.hpp>
 #include <isotape/layers/lot.hpp>
+#include <isotape/layers/gain.hpp>
+#include <isotape/layers/householder.hpp>
+#include <isotape/layers/linear.hpp>
+#include <isotape/layers/linear_residual.hpp>
 #include <isotape/layers/n_activation.hpp>
 #include <isotape/layers/pointwise.hpp>
 #include <isotape/layers/pool.hpp>
@@ -39,6 +48,9 @@
 #include <isotape/layers/soc.hpp>
 #include <isotape/layers/spectral.hpp>
 #include <isotape/layers/unit_rows.hpp>
+#include <isotape/layers/sequential.hpp>
+#include <isotape/layers/site.hpp>
+#include <isotape/layers/upsample.hpp>
 
 namespace isotape {
 namespace {
@@ -76,6 +88,7 @@ constexpr std::array types = {
     &cpl_type,
     &sll_type,
     &soc_type,
+    &linear_residual_type,
     // activations
     &maxmin_type,
     &groupsort_type,
@@ -94,10 +107,23 @@ constexpr std::array types = {
     // shape
     &pixel_unshuffle_type,
     &pixel_shuffle_type,
+    &upsample_type,
     &channel_pad_type,
     &channel_shuffle_type,
     &flatten_type,
     &first_channels_type,
+    // normalization
+    &batch_center_type,
+    &layer_center_type,
+    &batch_norm_type,
+    &gain_type,
+    // composition
+    &sequential_type,
+    &sum_type,
+    &concat_type,
+    &split_type,
+    &convex_residual_type,
+    &concat_residual_type,
 };
 
 std::vector<std::string_view> split(std::string_view list) {

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/model.hpp>
+#include <isotape/layers/site.hpp>
 #include <isotape/layers/watch.hpp>
 
 namespace isotape {
@@ -22,6 +24,20 @@ auto named(const std::string& part, F&& f) {
 }
 
 }  // namespace
+
+constinit const LayerType sequential_type = {
+    .type = "sequential",
+    .kind = LayerKind::composition,
+    .property = LayerProperty::bounded,
+    .options = "",
+    .description = "its layers one behind the other (a branch of several); none: the identity",
+    .cost = "",
+    .source = "",
+    .build = [](Site& site) -> std::unique_ptr<Module> {
+      return std::make_unique<Sequential>(
+          build_chain(site.spec.layers, site.input, site.classes, site.rng));
+    },
+};
 
 Sequential& Sequential::add(std::string name, std::unique_ptr<Module> module) {
   require<ValueError>(!name.empty() && name.find('.') == std::string::npos,
@@ -64,6 +80,7 @@ Shape Sequential::output_shape(const Shape& input) const {
 }
 
 std::string Sequential::describe() const {
+  if (parts_.empty()) return "identity";
   std::string text;
   for (const Part& part : parts_) {
     text += (text.empty() ? "" : "\n") + part.name + "  " + part.module->describe();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <isotape/layers/module.hpp>
+#include <isotape/layers/registry.hpp>
 
 namespace isotape {
 
@@ -50,5 +51,7 @@ class Sequential final : public Module {
  private:
   std::vector<Part> parts_;
 };
+
+extern const LayerType sequential_type;
 
 }  // namespace isotape

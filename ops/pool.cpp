@@ -16,6 +16,7 @@ namespace {
 
 const Op l2_pool_op("l2_pool");
 const Op average_pool_op("average_pool");
+const Op upsample_nearest_op("upsample_nearest");
 
 constexpr std::int64_t elements_worth_a_thread = 1 << 14;
 
@@ -42,6 +43,17 @@ struct Windows {
     rows = (height - kernel) / stride + 1;
     columns = (width - kernel) / stride + 1;
   }
+
+  // Squares of s x s pixels of an image s times as large as x.
+  Windows(const Tensor& x, std::int64_t s)
+      : n(x.dim(0)),
+        height(x.dim(1) * s),
+        width(x.dim(2) * s),
+        channels(x.dim(3)),
+        rows(x.dim(1)),
+        columns(x.dim(2)),
+        kernel(s),
+        stride(s) {}
 
   Shape input() const { return {n, height, width, channels}; }
   Shape output() const { return {n, rows, columns, channels}; }
@@ -252,6 +264,18 @@ Var global_average_pool(const Var& x) {
   const auto area = static_cast<double>(pixels);
   const Var sums = sum(reshape(x, {x.dim(0), pixels, x.dim(3)}), 1);
   return scale(sums, rounded_down(1 / std::sqrt(area), x.dtype(), area));
+}
+
+Var upsample_nearest(const Var& x_var, int s) {
+  const Tensor& x = x_var.value();
+  require<ValueError>(s >= 1, "upsample_nearest: expected a factor >= 1, got ", s);
+  require<ShapeError>(x.rank() == 4, "upsample_nearest: expected x of shape [N, H, W, C], got ",
+                      x.shape());
+  const Windows w(x, s);
+  return record(
+      upsample_nearest_op, window_sums<true>(w, x, 1), {x_var}, {},
+      [w](const Tensor& dy, Needs) -> Grads<1> { return {window_sums<false>(w, dy, 1)}; },
+      [w](const Tangents<1>& dx) { return window_sums<true>(w, dx[0], 1); });
 }
 
 }  // namespace isotape

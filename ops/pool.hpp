@@ -51,4 +51,13 @@ Var average_pool(const Var& x, const PoolOptions& options);
 /// @throws ShapeError  if x has not four axes, or no pixel
 Var global_average_pool(const Var& x);
 
+/// Every pixel repeated in a square of s x s pixels: the transpose of sums over such squares.
+/// Lipschitz: s in l2, exactly: it multiplies every norm by s.
+///
+/// @param x  activations, [N, H, W, C]
+/// @param s  >= 1
+/// @return   [N, H s, W s, C]
+/// @throws ShapeError  if x has not four axes; ValueError if s < 1
+Var upsample_nearest(const Var& x, int s);
+
 }  // namespace isotape

@@ -34,6 +34,25 @@ TEST_CASE("model_file: every named model survives as a file") {
   CHECK(find_model((folder / "m.toml").string()) == named_model(model_names().back()));
 }
 
+TEST_CASE("model_file: layers within layers are [[layer.layer]] tables, to any depth") {
+  const ScratchFolder folder;
+  const LayerSpec act{"act", "relu", {}};
+  const LayerSpec body{"body", "sequential", {}, {act, {"g", "gain", {{"value", 0.5}}}}};
+  const LayerSpec skip{"skip", "sequential", {}};
+  const ModelSpec spec{"m", {{"block", "sum", {}, {body, skip}}, {"flatten", "flatten", {}}}};
+  const std::string text = to_toml(spec);
+  CHECK(text.find("[[layer.layer.layer]]\nname = \"g\"") != std::string::npos);
+  CHECK(read_model_file(folder.put("m.toml", text)) == spec);
+  const auto error_for = [&](std::string_view file) {
+    const auto path = folder.put("m.toml", file);
+    return folder.error<UsageError>([&] { read_model_file(path); });
+  };
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"abs\"\n[[layer.layer]]\nname = \"b\"\n") ==
+        "DIR/m.toml:4:9: a (abs): expected no options, got 'layer'");
+  CHECK(error_for("[[layer]]\nname = \"a\"\ntype = \"sum\"\nlayer = 3\n") ==
+        "DIR/m.toml:4:9: expected [[layer]] tables, got an integer");
+}
+
 TEST_CASE("model_file: the name is that of the file if there is none") {
   const ScratchFolder folder;
   const auto path = folder.put("other.toml", "[[layer]]\nname = \"f\"\ntype = \"flatten\"\n");

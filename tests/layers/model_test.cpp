@@ -49,11 +49,49 @@ TEST_CASE("named models: trainable parameters as published [Li 2019]") {
   CHECK(count("plain-mlp-3", mnist) == 1863690);
 }
 
+TEST_CASE("named models: the DCGAN critic, and the enlarging that its bound counts [Li 2019]") {
+  const auto critic = [](const std::string& name, const Shape& input) {
+    return build_model(named_model(name), input, 1, Rng(1));
+  };
+  Model bcop = critic("dcgan:bcop", {64, 64, 3});
+  CHECK(parameter_count(bcop.net.parameters()) == 4150209);
+  CHECK(parameter_count(critic("dcgan:rko", {32, 32, 3}).net.parameters()) == 2764737);
+  // LConvNet's critic enlarges CIFAR images by 2 and takes the Lipschitz constant of what follows.
+  CHECK(bcop.net.lipschitz_bound().value == doctest::Approx(1).epsilon(1e-4));
+  CHECK(critic("dcgan:bcop", {32, 32, 3}).net.lipschitz_bound().value ==
+        doctest::Approx(2).epsilon(1e-4));
+}
+
+TEST_CASE("named models: ResNet-18 and VGG-19 in CIFAR form, counted by hand") {
+  const auto conv = [](int in, int out, int k) { return in * out * k * k; };
+  const auto norm = [](int channels) { return 2 * channels; };
+  std::int64_t resnet = conv(3, 64, 3) + norm(64) + 512 * 10 + 10;
+  int in = 64;
+  for (const int width : {64, 128, 256, 512}) {
+    for (int block = 0; block < 2; ++block) {
+      resnet += conv(in, width, 3) + conv(width, width, 3) + 2 * norm(width);
+      if (in != width) resnet += conv(in, width, 1) + norm(width);
+      in = width;
+    }
+  }
+  CHECK(resnet == 11173962);
+  CHECK(count("resnet-18", cifar) == resnet);
+  std::int64_t vgg = 512 * 10 + 10;
+  in = 3;
+  for (const int width :
+       {64, 64, 128, 128, 256, 256, 256, 256, 512, 512, 512, 512, 512, 512, 512, 512}) {
+    vgg += conv(in, width, 3) + width + norm(width);
+    in = width;
+  }
+  CHECK(vgg == 20040522);
+  CHECK(count("vgg-19", cifar) == vgg);
+}
+
 TEST_CASE("named models: all names build, and describe themselves") {
   for (const std::string& name : model_names()) {
     CAPTURE(name);
-    // Large nets; layers/comparison_nets builds some of each.
-    if (name.starts_with("lip") || name == "aol-mlp") continue;
+    // Large nets; layers/comparison_nets, and the test above, build some of each.
+    if (name.starts_with("lip") || name.starts_with("dcgan") || name == "aol-mlp") continue;
     const Model model = build_model(named_model(name), cifar, 10, Rng(1));
     CHECK(model.net.output_shape(cifar) == Shape{10});
     CHECK_FALSE(model.net.describe().empty());

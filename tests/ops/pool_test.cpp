@@ -187,6 +187,27 @@ TEST_CASE("l2_pool: a window of zeros gives 0 and no gradient; no square overflo
   }
 }
 
+TEST_CASE("upsample_nearest: repeats pixels and multiplies every norm by its factor") {
+  const Tensor x = Tensor::of({1, 2, 3, 4}, {1, 2, 2, 1}, DType::f64);
+  const Tensor y = upsample_nearest(x, 2).value();
+  CHECK(max_abs_diff(y, Tensor::of({1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4}, {1, 4, 4, 1},
+                                   DType::f64)) == 0);
+  for (const int s : {1, 2, 3}) {
+    const auto f = [=](const Var& in) { return upsample_nearest(in, s); };
+    for (const double sigma : singular_values(dense_operator(f, {1, 2, 3, 2}, DType::f32))) {
+      CHECK(sigma == doctest::Approx(s).epsilon(1e-13));
+    }
+    CHECK(adjoint_test("upsample_nearest", f, {2, 3, 2, 3}, DType::f32, 1e-6));
+    CHECK(gradcheck("upsample_nearest", [&](const Vars& in) { return f(in[0]); },
+                    {Tensor::full({1, 2, 1, 2}, 1, DType::f64)}));
+  }
+  CHECK_THROWS_WITH_AS(upsample_nearest(Tensor({2, 2, 2}), 2),
+                       "upsample_nearest: expected x of shape [N, H, W, C], got [2, 2, 2]",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(upsample_nearest(x, 0), "upsample_nearest: expected a factor >= 1, got 0",
+                       ValueError);
+}
+
 TEST_CASE("pools: one thread gives what several give") {
   Rng rng(4);
   const int threads = num_threads();

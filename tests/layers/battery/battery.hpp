@@ -54,6 +54,11 @@ struct Row {
   /// Its gradient with respect to the parameters is that of another function, or is checked
   /// elsewhere: then only the input's is compared.
   bool parameter_gradient = true;
+  /// While parameters are recorded it sees the batch, and running statistics else.
+  bool batch_statistics = false;
+  /// Those within a composition, and a word for its name.
+  std::vector<LayerSpec> layers = {};
+  std::string variant = {};
   std::string name() const;
 };
 
@@ -61,6 +66,7 @@ const std::vector<Row>& rows();
 std::vector<Row> dense_rows();
 std::vector<Row> convolution_rows();
 std::vector<Row> pointwise_rows();
+std::vector<Row> composition_rows();
 
 /// All cells of a row, or a subset that holds every pair of values of two axes.
 std::vector<Cell> all_cells(const Row& row);

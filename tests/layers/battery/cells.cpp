@@ -99,7 +99,7 @@ std::vector<Cell> cells(const Row& row, bool subset) {
 }  // namespace
 
 LayerSpec spec_of(const Row& row, const Cell& cell) {
-  LayerSpec spec{"layer", row.type, {}};
+  LayerSpec spec{"layer", row.type, {}, row.layers};
   if (cell.out > 0) spec.options.emplace_back("out", cell.out);
   if (cell.kernel > 0) spec.options.emplace_back("kernel", cell.kernel);
   if (cell.stride > 1) spec.options.emplace_back("stride", cell.stride);
@@ -123,11 +123,12 @@ std::string Cell::text() const {
 }
 
 std::string Row::name() const {
-  std::string text = type;
+  std::string text = variant.empty() ? type : type + " " + variant;
   for (const auto& [key, value] : options) {
     text += " " + key;
     if (const auto* word = std::get_if<std::string>(&value)) text += "=" + *word;
     if (const auto* number = std::get_if<std::int64_t>(&value)) text += message("=", *number);
+    if (const auto* real = std::get_if<double>(&value)) text += message("=", *real);
   }
   return text;
 }
@@ -160,7 +161,7 @@ std::string refused_text(const Row& row, const Cell& cell) {
 const std::vector<Row>& rows() {
   static const std::vector<Row> list = [] {
     std::vector<Row> all = dense_rows();
-    for (auto&& more : {convolution_rows(), pointwise_rows()}) {
+    for (auto&& more : {convolution_rows(), pointwise_rows(), composition_rows()}) {
       all.insert(all.end(), more.begin(), more.end());
     }
     return all;

@@ -1,0 +1,98 @@
+#include <isotape/layers/convex_residual.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <isotape/core/error.hpp>
+#include <isotape/layers/model.hpp>
+#include <isotape/layers/site.hpp>
+#include <isotape/ops/elementwise.hpp>
+
+namespace isotape {
+
+constinit const LayerType convex_residual_type = {
+    .type = "convex-residual",
+    .kind = LayerKind::composition,
+    .property = LayerProperty::bounded,
+    .options = "share",
+    .description =
+        "(1 - a) x + a f(x) of the chain f of its layers, a learned from share (0.5): "
+        "at most 1 where f's bound is",
+    .cost = "",
+    .source = "Trockman 2021",
+    .build = [](Site& site) -> std::unique_ptr<Module> {
+      const double share = site.options.number("share", 0.5);
+      require<ValueError>(share > 0 && share < 1, site.place(), ": expected share in (0, 1), got ",
+                          share);
+      Sequential body = build_chain(site.spec.layers, site.input, site.classes, site.rng);
+      return std::make_unique<ConvexResidual>(std::move(body), share);
+    },
+};
+
+ConvexResidual::ConvexResidual(Sequential body, double share)
+    : body_(std::move(body)), mix_(Tensor::full({1}, std::log(share / (1 - share)))) {
+  require<ValueError>(share > 0 && share < 1, "convex_residual: expected share in (0, 1), got ",
+                      share);
+  mix_.decays = false;
+}
+
+// x + a (f(x) - x): one share, whose complement is exact.
+Var ConvexResidual::forward(const Var& x) const {
+  return add(x, mul(sub(body_.forward(x), x), sigmoid(mix_.var())));
+}
+
+Shape ConvexResidual::output_shape(const Shape& input) const {
+  const Shape output = body_.output_shape(input);
+  require<ShapeError>(output == input, "convex_residual: expected layers that keep the shape ",
+                      input, ", got ", output);
+  return input;
+}
+
+std::string ConvexResidual::describe() const {
+  std::string text = body_.describe();
+  std::replace(text.begin(), text.end(), '\n', ';');
+  return "ConvexResidual of (" + text + ")";
+}
+
+// 1 + a (L - 1) = (1 - a) + a L
+Bound ConvexResidual::lipschitz_bound() const {
+  const double share = sigmoid(mix_.value()).value().item();
+  require<NumericError>(std::isfinite(share), "convex_residual: expected a finite mix, got ",
+                        mix_.value().item());
+  const double body = body_.lipschitz_bound().value;
+  const double value = body >= 1
+                           ? bound_sum(1, bound_product(share, std::nextafter(body - 1, body)))
+                           : bound_sum(1 - share, bound_product(share, body));
+  return {body == 1 || share == 0 ? 1 : value, "convex combination of 1 and the chain's bound, rounded up"};
+}
+
+std::unique_ptr<Module> ConvexResidual::materialize(DType dtype) const {
+  Sequential plain;
+  for (const Sequential::Part& part : body_.parts()) {
+    plain.add(part.name, part.module->materialize(dtype));
+  }
+  auto residual = std::make_unique<ConvexResidual>(std::move(plain), 0.5);
+  residual->mix_ = Parameter(mix_.value().to(dtype));
+  return residual;
+}
+
+void ConvexResidual::collect(const std::string& prefix, ParameterList& parameters) {
+  parameters.push_back({prefix + "mix", &mix_});
+  body_.collect(prefix, parameters);
+}
+
+void ConvexResidual::collect(const std::string& prefix, BufferList& buffers) {
+  body_.collect(prefix, buffers);
+}
+
+void ConvexResidual::collect(const std::string& prefix, std::vector<NamedWeight>& weights) {
+  body_.collect(prefix, weights);
+}
+
+void ConvexResidual::collect_folded(const std::string& prefix,
+                                    std::vector<NamedTensor>& folded) const {
+  body_.collect_folded(prefix, folded);
+}
+
+}  // namespace isotape
