@@ -21,8 +21,8 @@
 #include <isotape/layers/exponential.hpp>
 #include <isotape/layers/convex_residual.hpp>
 #include <isotape/layers/first_channels.hpp>
-#include <isotape/layers/l2ne.hpp>
 #include <isotape/layers/frobenius.hpp>
+#include <isotape/layers/l2ne.hpp>
 #include <isotape/layers/linear.hpp>
 #include <isotape/layers/linf.hpp>
 #include <isotape/layers/lot.hpp>
@@ -44,9 +44,9 @@
 #include <isotape/layers/sandwich_conv.hpp>
 #include <isotape/layers/shift.hpp>
 #include <isotape/layers/site.hpp>
-#include <isotape/layers/svcm.hpp>
 #include <isotape/layers/soc.hpp>
 #include <isotape/layers/spectral.hpp>
+#include <isotape/layers/svcm.hpp>
 #include <isotape/layers/unit_rows.hpp>
 #include <isotape/layers/sequential.hpp>
 #include <isotape/layers/site.hpp>
