@@ -122,7 +122,7 @@ Shape AolConv2d::output_shape(const Shape& input) const {
   require<ShapeError>(input[0] % s == 0 && input[1] % s == 0,
                       "aol: expected an image whose sides are multiples of the stride ", s,
                       ", got ", input);
-  const int reach = std::max(border_.top, border_.bottom);
+  const std::int64_t reach = std::max(border_.top, border_.bottom);
   require<ShapeError>(
       options_.padding == PadMode::zero || (input[0] >= reach * s && input[1] >= reach * s),
       "aol: expected sides of at least ", reach * s, " to wrap, got ", input);

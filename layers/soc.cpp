@@ -89,7 +89,7 @@ Var Soc::generator() const {
 }
 
 Tensor Soc::folded_generator() const {
-  const Tensor k = weight_.folded();
+  Tensor k = weight_.folded();
   if (is_plain_) return k;
   // The folded weight is another tensor whenever it is made anew.
   return folded_.get(k.mark().storage, [&] {

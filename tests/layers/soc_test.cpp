@@ -91,6 +91,21 @@ TEST_CASE("soc: a generator that is not skew raises the bound by its symmetric p
   CHECK(bound == doctest::Approx(std::exp(0.1) * before.value).epsilon(1e-4));
 }
 
+TEST_CASE("soc: evaluation makes its generator once per version") {
+  Rng rng(7);
+  Soc soc(three, {}, rng);
+  const Tensor x = random_normal(rng, {1, 4, 4, 3});
+  soc.forward(x);
+  const WeightCounters before = weight_counters();
+  const Tensor generator = soc.folded_generator();
+  soc.forward(x);
+  CHECK(weight_counters().folded == before.folded);
+  CHECK(soc.folded_generator().shares_storage_with(generator));
+  soc.parameters().front().parameter->write();
+  soc.forward(x);
+  CHECK(weight_counters().folded == before.folded + 1);
+}
+
 TEST_CASE("soc: rejects even kernels and extents below 1") {
   Rng rng(6);
   CHECK_THROWS_WITH_AS(
