@@ -147,11 +147,10 @@ std::string Branches::kind() const {
 }
 
 std::string Branches::describe() const {
-  std::string text = kind() + " of";
+  std::string text = kind() + " of ";
   for (const Sequential::Part& part : parts_) {
-    text += (part.name == parts_[0].name ? " (" : " + (") + part.module->describe() + ")";
+    text += (part.name == parts_[0].name ? "" : ", ") + part.name;
   }
-  std::replace(text.begin(), text.end(), '\n', ';');
   return text;
 }
 

@@ -1,6 +1,5 @@
 #include <isotape/layers/convex_residual.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -50,9 +49,11 @@ Shape ConvexResidual::output_shape(const Shape& input) const {
 }
 
 std::string ConvexResidual::describe() const {
-  std::string text = body_.describe();
-  std::replace(text.begin(), text.end(), '\n', ';');
-  return "ConvexResidual of (" + text + ")";
+  std::string text = "ConvexResidual of ";
+  for (const Sequential::Part& part : body_.parts()) {
+    text += (part.name == body_.parts()[0].name ? "" : ", ") + part.name;
+  }
+  return body_.parts().empty() ? text + "nothing" : text;
 }
 
 // 1 + a (L - 1) = (1 - a) + a L
@@ -64,7 +65,8 @@ Bound ConvexResidual::lipschitz_bound() const {
   const double value = body >= 1
                            ? bound_sum(1, bound_product(share, std::nextafter(body - 1, body)))
                            : bound_sum(1 - share, bound_product(share, body));
-  return {body == 1 || share == 0 ? 1 : value, "convex combination of 1 and the chain's bound, rounded up"};
+  return {body == 1 || share == 0 ? 1 : value,
+          "convex combination of 1 and the chain's bound, rounded up"};
 }
 
 std::unique_ptr<Module> ConvexResidual::materialize(DType dtype) const {
