@@ -26,4 +26,8 @@ ModelSpec compared_net(std::string name, std::string_view layer, std::int64_t wi
 /// 16 almost orthogonal dense layers of width 3072 [Prach 2024], the first logits of the last.
 ModelSpec aol_mlp(std::string name);
 
+/// The small SLL net [Araujo 2023]: 20 layers of 45 channels with 5 inner ones, an average pooling
+/// by 4, 7 dense layers with 2048 inner units, rows of length 1 for the logits.
+ModelSpec sll_small(std::string name);
+
 }  // namespace isotape

@@ -181,6 +181,8 @@ constexpr std::array table = {
             return compared_net(std::move(name), layer, 128);
           },
           convolutional_part},
+    Named{"sll-small", "20 convolutional and 7 dense SLL layers [Araujo 2023, Small]",
+          [](std::string name, std::string_view) { return sll_small(std::move(name)); }},
     Named{"aol-mlp", "16 almost orthogonal dense layers of width 3072 [Prach 2024]",
           [](std::string name, std::string_view) { return aol_mlp(std::move(name)); }},
     Named{"dcgan",

@@ -53,4 +53,12 @@ TEST_CASE("aol-mlp: 16 layers of 3072 x 3072") {
   CHECK(dense == 16);
 }
 
+TEST_CASE("sll-small: 41.4 million parameters") {
+  // [github.com/araujoalexandre/Lipschitz-SLL-Networks, core/models]: kernel, bias and q of each.
+  const std::int64_t expected =
+      20 * (5 * 9 * 45 + 5 + 5) + 7 * (2048 * 45 * 8 * 8 + 2048 + 2048) + 45 * 8 * 8 * 10 + 10;
+  CHECK(expected == 41385862);
+  CHECK(count_of("sll-small") == expected);
+}
+
 TEST_SUITE_END();
