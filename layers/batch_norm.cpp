@@ -84,7 +84,7 @@ BatchNorm::BatchNorm(std::int64_t channels, const BatchNormOptions& options) : o
 
 Var BatchNorm::train(const Var& x) const {
   ChannelMoments moments;
-  const Var y = batch_norm(x, gamma_.var(), beta_.var(), options_.epsilon, &moments);
+  Var y = batch_norm(x, gamma_.var(), beta_.var(), options_.epsilon, &moments);
   const auto n = static_cast<double>(moments.samples);
   mean_ = moved(mean_, moments.mean, options_.momentum, 1);
   variance_ = moved(variance_, moments.variance, options_.momentum, n / std::max(1.0, n - 1));
