@@ -12,8 +12,8 @@ namespace {
 
 // The identity as a matrix [c, k k c].
 Tensor identity_kernel(std::int64_t c, std::int64_t columns, DType dtype) {
-  const auto k =
-      static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(columns / c))));
+  const std::int64_t taps = columns / c;
+  const auto k = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(taps))));
   require<ShapeError>(k * k * c == columns,
                       "linear_residual: expected a kernel [c, k, k, c] as [c, k k c], got [", c,
                       ", ", columns, "]");
