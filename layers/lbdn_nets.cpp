@@ -11,7 +11,7 @@ using Options = std::vector<std::pair<std::string, OptionValue>>;
 class Net {
  public:
   Net(std::string name, std::string_view layer)
-      : spec_{std::move(name), {}}, sandwich_(layer == "sandwich") {}
+      : spec_{std::move(name), {}}, sandwich_(layer == "sandwich"), aol_(layer == "aol") {}
 
   bool is_sandwich() const { return sandwich_; }
   Net& conv(std::int64_t out, std::int64_t stride) {
@@ -23,17 +23,26 @@ class Net {
     spec_.layers.push_back({"flatten", "flatten", {}});
     return *this;
   }
-  Net& dense(std::int64_t out) { return hidden({next_dense(), dense_type(), {{"out", out}}}); }
+  Net& dense(std::int64_t out) { return hidden(next_dense(out)); }
   ModelSpec classes() {
-    Options options = {{"out", std::string("classes")}};
-    if (sandwich_) options.emplace_back("output", true);
-    spec_.layers.push_back({next_dense(), dense_type(), options});
+    LayerSpec layer = next_dense(std::string("classes"));
+    if (sandwich_) layer.options.emplace_back("output", true);
+    spec_.layers.push_back(std::move(layer));
+    return std::move(spec_);
+  }
+  ModelSpec unit_rows() {
+    LayerSpec layer = next_dense(std::string("classes"));
+    layer.type = "unit-rows";
+    spec_.layers.push_back(std::move(layer));
     return std::move(spec_);
   }
 
  private:
-  std::string next_dense() { return "fc" + std::to_string(++denses_); }
-  std::string dense_type() const { return sandwich_ ? "sandwich" : "cayley"; }
+  LayerSpec next_dense(OptionValue out) {
+    const std::string name = "fc" + std::to_string(++denses_);
+    if (!aol_) return {name, sandwich_ ? "sandwich" : "cayley", {{"out", std::move(out)}}};
+    return {name, "linear", {{"out", std::move(out)}, {"constraint", std::string("aol")}}};
+  }
   Net& hidden(LayerSpec layer) {
     spec_.layers.push_back(std::move(layer));
     if (!sandwich_) {
@@ -43,6 +52,7 @@ class Net {
   }
   ModelSpec spec_;
   bool sandwich_;
+  bool aol_;
   int convs_ = 0;
   int denses_ = 0;
   int activations_ = 0;
@@ -52,10 +62,18 @@ class Net {
 
 std::vector<std::string> lbdn_layers() { return {"sandwich", "cayley"}; }
 
+std::vector<std::string> lbdn_dense_layers() { return {"sandwich", "cayley", "aol"}; }
+
 ModelSpec kw_large(std::string name, std::string_view layer, std::int64_t w) {
   Net net(std::move(name), layer);
   net.conv(32 * w, 1).conv(32 * w, 2).conv(64 * w, 1).conv(64 * w, 2).flatten();
   return net.dense((net.is_sandwich() ? 512 : 640) * w).dense(512 * w).classes();
+}
+
+ModelSpec lbdn_net(std::string name, std::string_view layer) {
+  Net net(std::move(name), layer);
+  for (const std::int64_t width : {64, 128, 256}) net.conv(width, 1).conv(width, 2);
+  return net.flatten().dense(2048).dense(2048).dense(1024).unit_rows();
 }
 
 ModelSpec lbdn_mlp(std::string name, std::string_view layer) {

@@ -42,6 +42,13 @@ TEST_CASE("kwlarge: as many parameters as the published code counts, and trained
 TEST_CASE("lbdn-curve: the published counts") {
   CHECK(count(lbdn_curve("n", "sandwich"), {1}, 1) == 127464);
   CHECK(count(lbdn_curve("n", "cayley"), {1}, 1) == 132491 - 10);  // ten lengths
+  CHECK(count(lbdn_curve("n", "aol"), {1}, 1) == 132481);
+}
+
+TEST_CASE("lbdn-net: the 26 M parameters of the certified nets") {
+  Model model = build_model(lbdn_net("n", "sandwich"), cifar, 100, Rng(1));
+  CHECK((parameter_count(model.net.parameters()) + 5000) / 10000 == 2581);
+  CHECK(model.net.output_shape(cifar) == Shape{100});
 }
 
 TEST_CASE("lbdn-mlp: 784-190-190-128-10, and 784-256-256-128-10") {
@@ -53,7 +60,7 @@ TEST_CASE("lbdn-mlp: 784-190-190-128-10, and 784-256-256-128-10") {
 }
 
 TEST_CASE("lbdn-mlp: trains under its bound") {
-  for (const std::string& layer : lbdn_layers()) {
+  for (const std::string& layer : lbdn_dense_layers()) {
     CAPTURE(layer);
     Model model = build_model(lbdn_mlp("n", layer), {4, 4, 1}, 3, Rng(2));
     Rng rng(3);
