@@ -49,6 +49,20 @@ ModelSpec dcgan(std::string name, const Parts& parts) {
   return chain.add("flatten", "flatten").classes();
 }
 
+// One AOC layer on as many channels, for measurements: 64 at 32 x 32 pixels of an image in colour,
+// 512 at 4 x 4; the pixels become channels, zeros fill them up.
+ModelSpec aoc_block(std::string name, std::string_view channels) {
+  const std::int64_t width = std::stoll(std::string(channels));
+  Parts parts;
+  parts.convolution = {"", "aoc", {}};
+  Chain chain(std::move(name), parts);
+  if (width > 64) chain.add("unshuffle", "pixel-unshuffle", {{"factor", width / 64}});
+  chain.add("pad", "channel-pad", {{"out", width}}).conv(width, 3).add("flatten", "flatten");
+  return chain.add("logits", "first-channels", {{"out", std::string("classes")}}).end();
+}
+
+std::vector<std::string> aoc_widths() { return {"64", "128", "256", "512"}; }
+
 std::vector<std::string> types_of(std::initializer_list<LayerKind> kinds) {
   std::vector<std::string> types;
   for (const LayerType* type : layer_types()) {
@@ -198,6 +212,7 @@ constexpr std::array table = {
           [](std::string name, std::string_view) { return resnet18(std::move(name)); }},
     Named{"vgg-19", "19 layers, in CIFAR form, unconstrained [Simonyan 2015]",
           [](std::string name, std::string_view) { return vgg19(std::move(name)); }},
+    Named{"aoc-block", "one AOC layer of as many channels, to be timed", aoc_block, aoc_widths},
 };
 
 }  // namespace
