@@ -220,6 +220,7 @@ constexpr std::array table = {
 const std::vector<ModelInfo>& model_infos() {
   static const std::vector<ModelInfo> infos = [] {
     std::vector<ModelInfo> list;
+    list.reserve(table.size());
     for (const Named& model : table) {
       list.push_back({model.name, model.description,
                       model.layers == nullptr ? std::vector<std::string>{} : model.layers()});

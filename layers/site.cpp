@@ -26,7 +26,7 @@ int small_integer(Site& site, std::string_view key, std::int64_t fallback) {
 }
 
 std::string choice(Site& site, std::string_view key, std::initializer_list<const char*> words) {
-  const std::string word = site.options.text(key, *words.begin());
+  std::string word = site.options.text(key, *words.begin());
   if (std::find(words.begin(), words.end(), word) != words.end()) return word;
   std::string names;
   for (const char* const* known = words.begin(); known != words.end(); ++known) {

@@ -282,8 +282,9 @@ void check_faults(const Row& row, const Cell& cell) {
     if (scaled)
       CHECK(plain->lipschitz_bound().value == doctest::Approx(1.01 * bound).epsilon(1e-5));
   }
-  for (const auto& [name, parameter] : module->parameters()) {
-    if (parameter->value().rank() < 2) continue;
+  for (const NamedParameter& named : module->parameters()) {
+    const std::string& name = named.name;
+    if (named.parameter->value().rank() < 2) continue;
     CAPTURE(name);
     const auto other = build(row, cell, 12);
     for (const NamedParameter& same : other->parameters()) {
