@@ -44,6 +44,7 @@ class Branches final : public Module {
   void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override;
+  std::vector<Module*> children() override { return modules_of(parts_); }
 
  private:
   Shape input_of_branch(const Shape& input) const;

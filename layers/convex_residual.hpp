@@ -34,6 +34,7 @@ class ConvexResidual final : public Module {
   void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override { body_.derive(); }
+  std::vector<Module*> children() override { return {&body_}; }
 
  private:
   Sequential body_;

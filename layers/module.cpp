@@ -70,6 +70,10 @@ std::vector<NamedTensor> Module::folded_weights() const {
   return list;
 }
 
+void Module::project(std::int64_t step, bool epoch_ended) {
+  for (Module* part : children()) part->project(step, epoch_ended);
+}
+
 void Module::prepare() {
   prepare_weights(weights());
   derive();

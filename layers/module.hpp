@@ -106,7 +106,9 @@ class Module {
   virtual void derive() const {}
   /// Moves parameters back onto a constraint that is kept by a schedule. Called after every step of
   /// the optimizer; steps count from 1.
-  virtual void project(std::int64_t /*step*/, bool /*epoch_ended*/) {}
+  virtual void project(std::int64_t step, bool epoch_ended);
+  /// The modules that this one is made of; none for a layer.
+  virtual std::vector<Module*> children() { return {}; }
 
   ParameterList parameters();
   BufferList buffers();

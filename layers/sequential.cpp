@@ -137,9 +137,14 @@ void Sequential::collect_folded(const std::string& prefix, std::vector<NamedTens
   }
 }
 
-void Sequential::project(std::int64_t step, bool epoch_ended) {
-  for (const Part& part : parts_) part.module->project(step, epoch_ended);
+std::vector<Module*> modules_of(const std::vector<Sequential::Part>& parts) {
+  std::vector<Module*> modules;
+  modules.reserve(parts.size());
+  for (const Sequential::Part& part : parts) modules.push_back(part.module.get());
+  return modules;
 }
+
+std::vector<Module*> Sequential::children() { return modules_of(parts_); }
 
 void Sequential::derive() const {
   for (const Part& part : parts_) named(part.name, [&] { part.module->derive(); });

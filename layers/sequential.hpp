@@ -46,12 +46,15 @@ class Sequential final : public Module {
   void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override;
-  void project(std::int64_t step, bool epoch_ended) override;
+  std::vector<Module*> children() override;
 
  private:
   std::vector<Part> parts_;
 };
 
 extern const LayerType sequential_type;
+
+/// The modules of named parts, in order.
+std::vector<Module*> modules_of(const std::vector<Sequential::Part>& parts);
 
 }  // namespace isotape

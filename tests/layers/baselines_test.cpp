@@ -75,6 +75,28 @@ TEST_CASE("svcm: projected by its schedule alone") {
   CHECK(max_abs_diff(raw.value(), start) > 0.1);
 }
 
+TEST_CASE("svcm: projected inside of compositions, too") {
+  for (const char* type : {"sequential", "sum", "split", "convex-residual", "concat-residual"}) {
+    CAPTURE(type);
+    LayerSpec inner{"inner", "svcm", {{"out", std::int64_t{2}}}};
+    LayerSpec outer{"outer", type, {}};
+    const bool halves = std::string(type) == "concat-residual" || std::string(type) == "split";
+    outer.layers = {inner};
+    if (std::string(type) == "split") {
+      inner.name = "other";
+      outer.layers.push_back(inner);
+    }
+    const auto module = build_layer(outer, {4, 4, halves ? 4 : 2}, 10, Rng(6));
+    for (const auto& [name, parameter] : module->parameters()) {
+      if (parameter->value().rank() != 4) continue;
+      parameter->write() = scale(parameter->value(), 20).value();
+    }
+    const double before = module->lipschitz_bound().value;
+    module->project(1, true);
+    CHECK(module->lipschitz_bound().value < before / 2);
+  }
+}
+
 TEST_CASE("ossn: divided by the norm on its image where above 1, else untouched") {
   Rng rng(4);
   const OneSidedOptions options{.iterations = 10, .image = {7, 6, 3}};
