@@ -36,12 +36,19 @@ std::unique_ptr<Module> build(Site& site) {
   return std::make_unique<AolConv2d>(c_in, out, options, site.rng);
 }
 
-// Channel i of the input to channel i of the output, at the tap in the middle.
-Tensor dirac(const Shape& shape) {
+// Channel i of the input to channel i of the output, at the tap in the middle. An input channel
+// without an output of its own goes to all at random: at zero it would have no gradient, ever.
+Tensor dirac(const Shape& shape, Rng& rng) {
   Tensor kernel = Tensor::zeros(shape);
+  const std::int64_t outputs = shape[0];
   const std::int64_t middle = shape[1] / 2 * shape[2] + shape[2] / 2;
-  for (std::int64_t c = 0; c < std::min(shape[0], shape[3]); ++c) {
-    kernel.write<float>()[(c * shape[1] * shape[2] + middle) * shape[3] + c] = 1;
+  const double deviation = 1 / std::sqrt(static_cast<double>(outputs));
+  for (std::int64_t c = 0; c < shape[3]; ++c) {
+    for (std::int64_t o = 0; o < outputs; ++o) {
+      const double entry = c < outputs ? (o == c ? 1.0 : 0.0) : deviation * rng.normal();
+      kernel.write<float>()[(o * shape[1] * shape[2] + middle) * shape[3] + c] =
+          static_cast<float>(entry);
+    }
   }
   return kernel;
 }
@@ -83,7 +90,7 @@ AolConv2d::AolConv2d(std::int64_t c_in, std::int64_t c_out, const AolOptions& op
                       "aol: expected channels, kernel and stride >= 1, got ", c_in, " -> ", c_out,
                       ", kernel ", options.kernel, ", stride ", options.stride);
   const std::int64_t k = options.kernel;
-  raw_ = Parameter(dirac({c_out, k, k, c_in * options.stride * options.stride}));
+  raw_ = Parameter(dirac({c_out, k, k, c_in * options.stride * options.stride}, rng));
   raw_.decays = false;
   if (options.bias) {
     const double limit = 1 / std::sqrt(static_cast<double>(raw_.value().shape().inner(0)));

@@ -30,7 +30,8 @@ struct AolOptions {
 /// The convolution with a kernel whose input channels are divided by sqrt(t_i), t_i = sum_j sum_d
 /// |G_d[i,j]| with the Gram kernel G of the inputs. A stride unshuffles pixels first, so that the
 /// Gram kernel is that of the strided convolution. The kernel starts as the identity on the
-/// channels that there are, as in the authors' code.
+/// channels that there are, as in the authors' code; input channels beyond the outputs start
+/// random, where theirs stay zero for good.
 ///
 /// Lipschitz: 1 up to rounding, proved by the theorem for the rounded kernel with weights sqrt(t).
 /// GNP: no.
