@@ -54,6 +54,8 @@ struct Row {
   /// Its gradient with respect to the parameters is that of another function, or is checked
   /// elsewhere: then only the input's is compared.
   bool parameter_gradient = true;
+  /// Cells whose weights stay on kinks: there, too, only the input's is compared.
+  std::function<bool(const Cell&)> stays_on_kinks = {};
   /// While parameters are recorded it sees the batch, and running statistics else.
   bool batch_statistics = false;
   /// Those within a composition, and a word for its name.

@@ -130,11 +130,11 @@ std::vector<Refusal> unshuffling_refusals(const std::string& type) {
 
 std::vector<Refusal> soc_refusals() {
   std::vector<Refusal> list = unshuffling_refusals("soc");
-  list.insert(list.begin() + 1, {[](const Cell& c) { return c.stride == 1 && c.kernel % 2 == 0; },
-                                 [](const Cell& c) {
-                                   return message("layer (soc): expected an odd kernel, got ",
-                                                  c.kernel);
-                                 }});
+  list.insert(list.begin(), {[](const Cell& c) { return c.stride == 1 && c.kernel % 2 == 0; },
+                             [](const Cell& c) {
+                               return message("layer (soc): expected an odd kernel, got ",
+                                              c.kernel);
+                             }});
   return list;
 }
 
@@ -191,27 +191,27 @@ std::vector<Row> convolution_rows() {
        .property = one_lipschitz,
        .refusals = torus_refusals("sandwich-conv"),
        .is_affine = false},
-      // Starts as the identity, on the kinks of its Gram kernel; see ops/gram_row_sums.
+      // Taps that only ever see zeros stay zero, on kinks of the Gram kernel.
       {.type = "aol",
        .property = one_lipschitz,
        .refusals = unshuffling_refusals("aol"),
-       .parameter_gradient = false},
+       .stays_on_kinks =
+           [](const Cell& c) {
+             return c.zero_padding && c.kernel > std::min(c.input[0], c.input[1]);
+           }},
       {.type = "cpl",
        .property = one_lipschitz,
        .refusals = unshuffling_refusals("cpl"),
        .is_affine = false},
-      // A step of the check may cross kinks of the Gram kernel; see layers/convex_potential.
       {.type = "sll",
        .property = one_lipschitz,
        .refusals = unshuffling_refusals("sll"),
-       .is_affine = false,
-       .parameter_gradient = false},
+       .is_affine = false},
       {.type = "sll",
        .options = {{"inner", std::int64_t{2}}},
        .property = one_lipschitz,
        .refusals = unshuffling_refusals("sll"),
-       .is_affine = false,
-       .parameter_gradient = false},
+       .is_affine = false},
       // A series in its folded weight. The vectors of its iteration are constants to the gradient.
       {.type = "soc",
        .refusals = soc_refusals(),

@@ -34,18 +34,14 @@ std::vector<Row> dense_rows() {
       {.type = "bro"},
       {.type = "bro", .options = {{"rank", std::int64_t{1}}}},
       {.type = "frobenius", .property = one_lipschitz},
-      // Of one input the rows are signs, without a gradient; see ops/normalize.
-      {.type = "unit-rows", .property = bounded, .parameter_gradient = false},
-      // A step of the check may cross kinks of the projection; see ops/normalize.
-      {.type = "linf", .property = bounded, .parameter_gradient = false},
+      {.type = "unit-rows", .property = bounded},
+      {.type = "linf", .property = bounded},
       {.type = "spectral", .property = one_lipschitz},
       {.type = "two-sided", .property = one_lipschitz},
       {.type = "parseval", .property = bounded},
-      // Starts orthogonal, on the kinks of |W^T W|; see ops/gram_row_sums.
       {.type = "linear",
        .options = {{"constraint", std::string("aol")}},
-       .property = one_lipschitz,
-       .parameter_gradient = false},
+       .property = one_lipschitz},
   };
 }
 
