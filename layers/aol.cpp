@@ -37,12 +37,13 @@ std::unique_ptr<Module> build(Site& site) {
 }
 
 // Channel i of the input to channel i of the output, at the tap in the middle. An input channel
-// without an output of its own goes to all at random: at zero it would have no gradient, ever.
+// without an output of its own goes a little to all, at random: at zero it would have no gradient,
+// ever.
 Tensor dirac(const Shape& shape, Rng& rng) {
   Tensor kernel = Tensor::zeros(shape);
   const std::int64_t outputs = shape[0];
   const std::int64_t middle = shape[1] / 2 * shape[2] + shape[2] / 2;
-  const double deviation = 1 / std::sqrt(static_cast<double>(outputs));
+  const double deviation = 0.01 / std::sqrt(static_cast<double>(outputs));
   for (std::int64_t c = 0; c < shape[3]; ++c) {
     for (std::int64_t o = 0; o < outputs; ++o) {
       const double entry = c < outputs ? (o == c ? 1.0 : 0.0) : deviation * rng.normal();
