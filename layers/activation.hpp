@@ -23,7 +23,7 @@ class MaxMin final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "MaxMin"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "a permutation at every point"}; }
+  Enclosure enclosure() const override { return {1, 1, "a permutation at every point"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
@@ -44,7 +44,7 @@ class GroupSort final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "GroupSort"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "a permutation at every point"}; }
+  Enclosure enclosure() const override { return {1, 1, "a permutation at every point"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
@@ -63,7 +63,7 @@ class Abs final : public Module {
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "Abs"; }
   std::string describe() const override { return "Abs"; }
-  Bound lipschitz_bound() const override { return {1, "a sign at every point"}; }
+  Enclosure enclosure() const override { return {1, 1, "a sign at every point"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 };
@@ -78,7 +78,7 @@ class ReLU final : public Module {
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "ReLU"; }
   std::string describe() const override { return "ReLU"; }
-  Bound lipschitz_bound() const override { return {1, "slopes 0 and 1"}; }
+  Enclosure enclosure() const override { return {0, 1, "slopes 0 and 1"}; }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 };

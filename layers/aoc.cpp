@@ -179,9 +179,11 @@ std::string Aoc::describe() const {
                  options_.padding_mode == PadMode::circular ? "circular" : "zero", " padding");
 }
 
-Bound Aoc::lipschitz_bound() const {
-  return {conv_norm_bound(folded_kernel(), options_.stride, options_.groups),
-          "least of the proved norms of the kernel's Gram kernel, any image size"};
+Enclosure Aoc::enclosure() const {
+  Enclosure found = kernel_enclosure(folded_kernel(), options_.stride, options_.groups);
+  if (options_.padding_mode == PadMode::zero) found.lower = 0;
+  found.rule = kernel_rule;
+  return found;
 }
 
 NormPreservation Aoc::gnp() const {

@@ -154,10 +154,12 @@ std::vector<double> AolConv2d::proving_weights() const {
   return weights;
 }
 
-Bound AolConv2d::lipschitz_bound() const {
+Enclosure AolConv2d::enclosure() const {
   const Tensor kernel = derived_.folded({&raw_})[0].to(DType::f64);
   const double by_theorem = weighted_gram_bound(adjoint_kernel(kernel).value(), proving_weights());
-  return {std::min(conv_norm_bound(kernel), by_theorem),
+  const Enclosure found = kernel_enclosure(kernel);
+  return {options_.padding == PadMode::circular ? found.lower : 0,
+          std::min(found.upper, by_theorem),
           "least of weighted row sums of |W^T W| and the proved norms of the Gram kernel"};
 }
 

@@ -44,7 +44,7 @@ class AolConv2d final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "AolConv2d"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   Spectrum spectrum(const Shape& input) const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;

@@ -105,9 +105,9 @@ std::string BatchNorm::describe() const {
   return message("BatchNorm, ", gamma_.value().size(), " channels, momentum ", options_.momentum);
 }
 
-Bound BatchNorm::lipschitz_bound() const {
+Enclosure BatchNorm::enclosure() const {
   const Affine affine = folded(gamma_.value(), beta_.value(), mean_, variance_, options_.epsilon);
-  return channel_affine_bound(affine.scale, affine.shift);
+  return channel_affine_enclosure(affine.scale, affine.shift);
 }
 
 std::unique_ptr<Module> BatchNorm::materialize(DType dtype) const {

@@ -29,7 +29,7 @@ class BatchNorm final : public Module {
   std::string kind() const override { return "BatchNorm"; }
   std::string describe() const override;
   /// @throws NumericError  if a parameter or a running moment is not finite
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;

@@ -192,9 +192,10 @@ std::string BcopConv2d::describe() const {
       options_.projectors == Projectors::tall ? ", tall projectors" : "", ", circular padding");
 }
 
-Bound BcopConv2d::lipschitz_bound() const {
-  return {conv_norm_bound(folded_kernel()),
-          "least of the proved norms of the kernel's Gram kernel, any image size"};
+Enclosure BcopConv2d::enclosure() const {
+  Enclosure found = kernel_enclosure(folded_kernel());
+  found.rule = kernel_rule;
+  return found;
 }
 
 NormPreservation BcopConv2d::gnp() const {
@@ -211,7 +212,7 @@ Spectrum BcopConv2d::spectrum(const Shape& input) const {
 
 Residual BcopConv2d::residual() const {
   if (!weight_.is_orthogonal()) return {0, "no orthogonality claimed"};
-  const Enclosure sigma = kernel_enclosure(folded_kernel());
+  const Enclosure sigma = enclosure();
   return {std::max(sigma.upper - 1, 1 - sigma.lower), "largest |sigma - 1| of the enclosure"};
 }
 

@@ -50,7 +50,7 @@ class BcopConv2d final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "BcopConv2d"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override;
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;

@@ -154,17 +154,13 @@ std::string Branches::describe() const {
   return text;
 }
 
-Bound Branches::lipschitz_bound() const {
-  double value = 0;
-  for (const Sequential::Part& part : parts_) {
-    const double bound = part.module->lipschitz_bound().value;
-    if (join_ == Join::split) value = std::max(value, bound);
-    if (join_ == Join::sum) value = bound_sum(value, bound);
-    if (join_ == Join::concat) value = bound_sum(value, bound_product(bound, bound));
-  }
-  if (join_ == Join::split) return {value, "largest of the branches"};
-  if (join_ == Join::sum) return {value, "sum over the branches, rounded up"};
-  return {bound_root(value), "root of the sum of squares over the branches, rounded up"};
+Enclosure Branches::enclosure() const { return proof().enclosure; }
+
+Proof Branches::proof() const {
+  Composition rule = Composition::sum;
+  if (join_ == Join::split) rule = Composition::split;
+  if (join_ == Join::concat) rule = Composition::concat;
+  return compose(rule, kind(), proofs_of(parts_), gnp() != NormPreservation::none);
 }
 
 NormPreservation Branches::gnp() const {

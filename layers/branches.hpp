@@ -35,7 +35,8 @@ class Branches final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override;
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
+  Proof proof() const override;
   NormPreservation gnp() const override;
   Residual residual() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;

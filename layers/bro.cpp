@@ -74,9 +74,9 @@ std::string BroLinear::describe() const {
   return message("BroLinear ", in_, " -> ", out_, ", rank ", raw_.value().dim(1));
 }
 
-Bound BroLinear::lipschitz_bound() const {
-  return {spectral_norm_bound(folded()), "least of the proved norms of W^T W"};
-}
+Enclosure BroLinear::enclosure() const { return matrix_enclosure("bro", folded()); }
+
+std::optional<DenseMap> BroLinear::dense_map() const { return DenseMap{folded()}; }
 
 NormPreservation BroLinear::gnp() const {
   if (in_ == out_) return NormPreservation::both;

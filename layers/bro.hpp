@@ -23,7 +23,8 @@ class BroLinear final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "BroLinear"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
+  std::optional<DenseMap> dense_map() const override;
   NormPreservation gnp() const override;
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;

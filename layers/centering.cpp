@@ -82,10 +82,10 @@ std::string BatchCenter::describe() const {
   return message("BatchCenter, ", bias_.value().size(), " channels, momentum ", momentum_);
 }
 
-Bound BatchCenter::lipschitz_bound() const {
+Enclosure BatchCenter::enclosure() const {
   require<NumericError>(all_finite(shift()),
                         "batch_center: expected a finite mean and bias, got NaN or infinity");
-  return {1, "a translation"};
+  return {1, 1, "a translation"};
 }
 
 std::unique_ptr<Module> BatchCenter::materialize(DType dtype) const {

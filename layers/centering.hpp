@@ -24,7 +24,7 @@ class BatchCenter final : public Module {
   std::string kind() const override { return "BatchCenter"; }
   std::string describe() const override;
   /// @throws NumericError  if the running mean or the bias is not finite
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
@@ -51,7 +51,7 @@ class LayerCenter final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "LayerCenter"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "an orthogonal projection"}; }
+  Enclosure enclosure() const override { return {0, 1, "an orthogonal projection"}; }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 

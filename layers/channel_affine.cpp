@@ -1,5 +1,6 @@
 #include <isotape/layers/channel_affine.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include <isotape/core/error.hpp>
@@ -7,10 +8,12 @@
 
 namespace isotape {
 
-Bound channel_affine_bound(const Tensor& scale, const Tensor& shift) {
+Enclosure channel_affine_enclosure(const Tensor& scale, const Tensor& shift) {
   require<NumericError>(all_finite(scale) && all_finite(shift),
                         "channel_affine: expected finite scales and shifts, got NaN or infinity");
-  return {max_abs(scale), "largest scale of a channel"};
+  double least = HUGE_VAL;
+  for (std::int64_t c = 0; c < scale.size(); ++c) least = std::min(least, std::abs(scale.at(c)));
+  return {least, max_abs(scale), "least and largest scale of a channel"};
 }
 
 Shape same_channels(const char* op, std::int64_t channels, const Shape& input) {
@@ -29,8 +32,8 @@ std::string ChannelAffine::describe() const {
   return message("ChannelAffine, ", scale_.value().size(), " channels");
 }
 
-Bound ChannelAffine::lipschitz_bound() const {
-  return channel_affine_bound(scale_.value(), shift_.value());
+Enclosure ChannelAffine::enclosure() const {
+  return channel_affine_enclosure(scale_.value(), shift_.value());
 }
 
 NormPreservation ChannelAffine::gnp() const {

@@ -20,7 +20,7 @@ class ChannelAffine final : public Module {
   std::string kind() const override { return "ChannelAffine"; }
   std::string describe() const override;
   /// @throws NumericError  if an entry is not finite
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
@@ -32,7 +32,7 @@ class ChannelAffine final : public Module {
 };
 
 /// max |scale|. @throws NumericError  if an entry of scale or shift is not finite
-Bound channel_affine_bound(const Tensor& scale, const Tensor& shift);
+Enclosure channel_affine_enclosure(const Tensor& scale, const Tensor& shift);
 
 /// What a layer needs to take off a running mean: an input with these channels.
 Shape same_channels(const char* op, std::int64_t channels, const Shape& input);

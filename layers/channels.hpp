@@ -19,7 +19,7 @@ class ChannelPad final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "ChannelPad"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "an isometry"}; }
+  Enclosure enclosure() const override { return {1, 1, "an isometry"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
@@ -38,7 +38,7 @@ class ChannelShuffle final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "ChannelShuffle"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "a permutation"}; }
+  Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 

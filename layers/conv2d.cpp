@@ -251,12 +251,25 @@ std::string Conv2d::describe() const {
                  ")");
 }
 
-Bound Conv2d::lipschitz_bound() const {
+Enclosure Conv2d::enclosure() const {
   // At stride 1 a dilation changes nothing.
   const Tensor kernel =
       options_.stride == 1 ? folded_kernel() : dilated(folded_kernel(), options_.dilation);
-  return {conv_norm_bound(kernel, options_.stride, options_.groups),
-          "least of the proved norms of the kernel's Gram kernel, any image size"};
+  Enclosure found = kernel_enclosure(kernel, options_.stride, options_.groups);
+  if (!is_circulant()) found.lower = 0;
+  found.rule = kernel_rule;
+  return found;
+}
+
+// Whether the output closes around an image whose sides the stride divides: then (H + p - reach) /
+// s + 1 = H / s, p pixels of padding and reach those of the kernel, and no output is left out.
+bool Conv2d::is_circulant() const {
+  const int reach = options_.dilation * (k_ - 1) + 1;
+  const auto closes = [&](int padding) {
+    return padding < reach && reach <= padding + options_.stride;
+  };
+  return options_.padding_mode == PadMode::circular && closes(padding_.top + padding_.bottom) &&
+         closes(padding_.left + padding_.right);
 }
 
 Spectrum Conv2d::spectrum(const Shape& input) const {

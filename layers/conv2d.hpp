@@ -57,7 +57,7 @@ class Conv2d final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Conv2d"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override { return weight_.residual(); }
@@ -81,6 +81,7 @@ class Conv2d final : public Module {
   Conv2dOptions convolution() const;
   Var convolve(const Var& x, const Var& bias) const;
   double divisor() const;
+  bool is_circulant() const;
   std::int64_t c_in_;
   std::int64_t c_out_;
   int k_;

@@ -175,12 +175,13 @@ std::vector<double> ConvexPotential::proving_weights() const {
   return weights;
 }
 
-Bound ConvexPotential::lipschitz_bound() const {
+Enclosure ConvexPotential::enclosure() const {
   const double norm = norm_squared();
   require<NumericError>(!std::isnan(norm), type_of(options_.scale),
                         ": expected a weight of numbers, found NaN");
   const double above = std::nextafter(norm - 1, norm);
-  return {std::max(1.0, above), "max(1, |v|^2 - 1), v = (2/t)^1/2 w with |v| proved"};
+  return {lower_difference(1, norm), std::max(1.0, above),
+          "1 - v^T D v with 0 <= D <= 1 and |v| proved, v = (2/t)^1/2 w"};
 }
 
 Spectrum ConvexPotential::spectrum(const Shape& input) const {

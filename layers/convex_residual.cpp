@@ -56,17 +56,15 @@ std::string ConvexResidual::describe() const {
   return body_.parts().empty() ? text + "nothing" : text;
 }
 
-// 1 + a (L - 1) = (1 - a) + a L
-Bound ConvexResidual::lipschitz_bound() const {
+Enclosure ConvexResidual::enclosure() const { return proof().enclosure; }
+
+Proof ConvexResidual::proof() const {
   const double share = sigmoid(mix_.value()).value().item();
   require<NumericError>(std::isfinite(share), "convex_residual: expected a finite mix, got ",
                         mix_.value().item());
-  const double body = body_.lipschitz_bound().value;
-  const double value = body >= 1
-                           ? bound_sum(1, bound_product(share, std::nextafter(body - 1, body)))
-                           : bound_sum(1 - share, bound_product(share, body));
-  return {body == 1 || share == 0 ? 1 : value,
-          "convex combination of 1 and the chain's bound, rounded up"};
+  Proof body = body_.proof();
+  body.name = "body";
+  return convex_combination(kind(), std::move(body), share);
 }
 
 std::unique_ptr<Module> ConvexResidual::materialize(DType dtype) const {

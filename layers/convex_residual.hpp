@@ -25,7 +25,8 @@ class ConvexResidual final : public Module {
   std::string kind() const override { return "ConvexResidual"; }
   std::string describe() const override;
   /// @throws NumericError  if mix is not finite
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
+  Proof proof() const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   Residual residual() const override { return body_.residual(); }
   std::unique_ptr<Module> materialize(DType dtype) const override;

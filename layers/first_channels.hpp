@@ -16,7 +16,7 @@ class FirstChannels final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "FirstChannels"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "a projection"}; }
+  Enclosure enclosure() const override { return {1, 1, "a projection"}; }
   NormPreservation gnp() const override { return NormPreservation::backward; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 

@@ -78,9 +78,10 @@ std::string FourierConv2d::describe() const {
                  torus_.stride, ", circular padding");
 }
 
-Bound FourierConv2d::lipschitz_bound() const {
-  return {frequency_norm_bound(folded_symbol()),
-          "largest proved norm of the matrices at each frequency"};
+Enclosure FourierConv2d::enclosure() const {
+  Enclosure found = frequency_enclosure(folded_symbol(), torus_.rows(), torus_.columns());
+  found.rule = "least and largest proved limits of the matrices at each frequency";
+  return found;
 }
 
 NormPreservation FourierConv2d::gnp() const {

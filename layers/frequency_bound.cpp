@@ -7,6 +7,7 @@
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
+#include <isotape/layers/bound.hpp>
 #include <isotape/ops/spectral_bound.hpp>
 
 namespace isotape {
@@ -34,6 +35,27 @@ Tensor real_form(const Tensor& symbol, std::int64_t f) {
   return real;
 }
 
+// -v in the row of frequency f.
+std::int64_t mirror_of(std::int64_t f, std::int64_t width) {
+  return f / width * width + (width - f % width) % width;
+}
+
+// >= |Q_f - conj Q_g|_F. Differences of doubles round by u at most relative to themselves.
+double asymmetry(const Tensor& symbol, std::int64_t f, std::int64_t g) {
+  const std::int64_t size = 2 * symbol.dim(1) * symbol.dim(2);
+  Tensor difference({1, size}, DType::f64);
+  auto* const d = difference.write<double>();
+  dispatch_float(symbol.dtype(), "asymmetry", [&]<class T>() {
+    const T* here = symbol.data<T>() + f * size;
+    const T* there = symbol.data<T>() + g * size;
+    for (std::int64_t i = 0; i < size; ++i) {
+      const double other = i % 2 == 0 ? there[i] : -there[i];
+      d[i] = static_cast<double>(here[i]) - other;
+    }
+  });
+  return frobenius_bound(difference) * (1 + 0x1p-50);
+}
+
 // The largest of a bound over all frequencies; NaN stays NaN.
 double largest(const Tensor& symbol, double (*bound)(const Tensor&)) {
   std::vector<double> values(static_cast<std::size_t>(symbol.dim(0)));
@@ -55,6 +77,27 @@ double frequency_norm_bound(const Tensor& symbol) {
   require<NumericError>(!std::isnan(bound),
                         "frequency_norm_bound: expected matrices of numbers, found NaN");
   return bound;
+}
+
+// sigma_min((Q(v) + conj Q(-v)) / 2) >= sigma_min(Q(v)) - |Q(v) - conj Q(-v)|_F / 2 [Weyl].
+Enclosure frequency_enclosure(const Tensor& symbol, std::int64_t height, std::int64_t width) {
+  std::vector<Enclosure> each(static_cast<std::size_t>(symbol.dim(0)));
+  parallel_jobs(symbol.dim(0), [&](std::int64_t f) {
+    Enclosure e = singular_value_enclosure(real_form(symbol, f));
+    if (2 * (f / width) % height == 0) {
+      e.lower = lower_difference(e.lower, asymmetry(symbol, f, mirror_of(f, width)) / 2);
+    }
+    each[static_cast<std::size_t>(f)] = std::move(e);
+  });
+  Enclosure all = each.front();
+  for (const Enclosure& e : each) {
+    all.lower = std::min(all.lower, e.lower);
+    if (!(e.upper <= all.upper)) all.upper = e.upper;
+    if (std::isnan(all.upper)) break;
+  }
+  require<NumericError>(!std::isnan(all.upper),
+                        "frequency_enclosure: expected matrices of numbers, found NaN");
+  return all;
 }
 
 double frequency_defect_bound(const Tensor& symbol) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <isotape/core/tensor.hpp>
+#include <isotape/ops/spectral_bound.hpp>
 
 namespace isotape {
 
@@ -16,6 +17,12 @@ namespace isotape {
 /// A proved upper bound of the largest norm among the matrices.
 /// @throws NumericError  if an entry is NaN
 double frequency_norm_bound(const Tensor& symbol);
+
+/// Proved limits of the singular values of U^T Q U on images of one size. At u = 0 and u = H/2 the
+/// spectrum holds v and -v, of which U^T takes the mean with the conjugate: their lower ends are
+/// less by half the distance of the two.
+/// @throws NumericError  if an entry is NaN
+Enclosure frequency_enclosure(const Tensor& symbol, std::int64_t height, std::int64_t width);
 
 /// A proved upper bound of the largest |Q_f^H Q_f - I|, on the smaller side: every singular value
 /// lies within (1 +- this)^1/2.

@@ -83,7 +83,7 @@ Var Gain::forward(const Var& x) const { return scale(x, value_); }
 
 std::string Gain::describe() const { return message("Gain ", value_); }
 
-Bound Gain::lipschitz_bound() const { return {std::abs(value_), "its value"}; }
+Enclosure Gain::enclosure() const { return {std::abs(value_), std::abs(value_), "its value"}; }
 
 NormPreservation Gain::gnp() const {
   return std::abs(value_) == 1 ? NormPreservation::both : NormPreservation::none;

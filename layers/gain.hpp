@@ -21,7 +21,7 @@ class Gain final : public Module {
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "Gain"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
 

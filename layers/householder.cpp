@@ -68,10 +68,10 @@ std::string Householder::describe() const {
                  pairing_ == Pairing::split ? "split" : "adjacent", " pairs");
 }
 
-Bound Householder::lipschitz_bound() const {
+Enclosure Householder::enclosure() const {
   require<NumericError>(all_finite(theta_.value()), "householder: expected finite angles, got ",
                         "NaN or infinity");
-  return {1, "orthogonal at every point, continuous"};
+  return {1, 1, "orthogonal at every point, continuous"};
 }
 
 std::unique_ptr<Module> Householder::materialize(DType dtype) const {

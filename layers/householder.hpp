@@ -25,7 +25,7 @@ class Householder final : public Module {
   std::string kind() const override { return order_ == 1 ? "Householder" : "Householder2"; }
   std::string describe() const override;
   /// @throws NumericError  if an angle is not finite
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;

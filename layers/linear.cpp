@@ -6,7 +6,7 @@
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/matmul.hpp>
-#include <isotape/ops/spectral.hpp>
+#include <isotape/ops/spectral_bound.hpp>
 
 namespace isotape {
 namespace {
@@ -71,11 +71,17 @@ std::string Linear::describe() const {
   return message("Linear ", in_, " -> ", out_, " (", name(weight_.parametrization()), ")");
 }
 
-Bound Linear::lipschitz_bound() const {
-  const double bound = spectral_norm_bound(weight_.folded());
-  require<NumericError>(!std::isnan(bound), "linear: expected a weight of numbers, found NaN");
-  return {bound, "least of the proved norms of W^T W"};
+Enclosure Linear::enclosure() const { return matrix_enclosure("linear", weight_.folded()); }
+
+Enclosure matrix_enclosure(std::string_view layer, const Tensor& weight) {
+  Enclosure found = singular_value_enclosure(weight);
+  require<NumericError>(std::isfinite(found.upper), layer, ": expected a weight of numbers, found ",
+                        std::isnan(found.upper) ? "NaN" : "infinity");
+  found.rule = "least of the proved norms of W^T W; c - |W^T W - c|";
+  return found;
 }
+
+std::optional<DenseMap> Linear::dense_map() const { return DenseMap{weight_.folded()}; }
 
 NormPreservation Linear::gnp() const {
   if (!weight_.is_orthogonal()) return NormPreservation::none;

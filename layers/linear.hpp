@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 #include <isotape/layers/weight.hpp>
 
 namespace isotape {
@@ -21,7 +23,8 @@ class Linear final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Linear"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
+  std::optional<DenseMap> dense_map() const override;
   NormPreservation gnp() const override;
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override { return weight_.residual(); }
@@ -41,6 +44,10 @@ class Linear final : public Module {
   mutable Weight weight_;  // forward remembers the weight on the tape and leaves its value alone
   mutable Parameter bias_;
 };
+
+/// Limits of the singular values of a dense layer's weight, and their rule.
+/// @throws NumericError  if they are not finite, naming the layer
+Enclosure matrix_enclosure(std::string_view layer, const Tensor& weight);
 
 extern const LayerType linear_type;
 

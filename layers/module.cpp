@@ -1,31 +1,11 @@
 #include <isotape/layers/module.hpp>
 
-#include <cmath>
-#include <limits>
 #include <ostream>
+#include <utility>
 
 #include <isotape/layers/weight.hpp>
 
 namespace isotape {
-
-double bound_product(double a, double b) {
-  // Rounding to nearest misses the exact product by less than one place; a factor of exactly 1
-  // loses nothing.
-  if (a == 1 || b == 1) return a * b;
-  return std::nextafter(a * b, std::numeric_limits<double>::infinity());
-}
-
-double bound_sum(double a, double b) {
-  if (a == 0 || b == 0) return a + b;
-  return std::nextafter(a + b, std::numeric_limits<double>::infinity());
-}
-
-double bound_root(double square) {
-  const double root = std::sqrt(square);
-  return std::fma(root, root, -square) >= 0
-             ? root
-             : std::nextafter(root, std::numeric_limits<double>::infinity());
-}
 
 NormPreservation operator&(NormPreservation a, NormPreservation b) {
   if (a == b || b == NormPreservation::both) return a;
@@ -44,6 +24,18 @@ std::ostream& operator<<(std::ostream& os, NormPreservation kept) {
       break;
   }
   return os << "both";
+}
+
+Enclosure Module::enclosure_at(const Shape& input) const {
+  output_shape(input);
+  return enclosure();
+}
+
+Proof Module::proof() const { return proof_line("net", kind(), enclosure()); }
+
+Bound Module::lipschitz_bound() const {
+  Enclosure e = enclosure();
+  return {e.upper, std::move(e.rule)};
 }
 
 ParameterList Module::parameters() {

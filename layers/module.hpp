@@ -2,27 +2,17 @@
 
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <isotape/layers/parameter.hpp>
+#include <isotape/layers/proof.hpp>
 
 namespace isotape {
 
 class Weight;
-
-/// A proved upper bound of an operator norm in l2, and the rule that proves it.
-struct Bound {
-  double value = 1;
-  std::string rule;
-};
-
-/// A double not below the exact product of two bounds: what a chain of two maps has.
-double bound_product(double a, double b);
-/// Not below the exact sum, or root, of bounds >= 0: what branches have.
-double bound_sum(double a, double b);
-double bound_root(double square);
 
 /// Where the norm is kept exactly, in exact arithmetic: of activations (forward: J^T J = I), of
 /// gradients (backward: J J^T = I), of both, or of neither.
@@ -41,6 +31,12 @@ struct Residual {
 struct Spectrum {
   std::vector<double> sigma;  ///< descending, min(inputs, outputs) of them; empty: not measured
   std::string method;         ///< how they were measured, or why not
+};
+
+/// The dense map y = factor W x + b of a layer that is one.
+struct DenseMap {
+  Tensor weight;      ///< W [out, in], as it is stored
+  double factor = 1;  ///< or a bound of it, >= 0
 };
 
 struct NamedTensor {
@@ -84,8 +80,20 @@ class Module {
   /// One line: kind, extents, options.
   virtual std::string describe() const = 0;
 
-  /// Proved upper bound of the Lipschitz constant in l2 for the folded weights, for any input size.
-  virtual Bound lipschitz_bound() const = 0;
+  /// Proved limits of the singular values, min(inputs, outputs) of them, of the layer's Jacobian
+  /// wherever it has one, for the folded weights and any input size; and the rule that proves them.
+  /// @throws NumericError  if a weight is not finite
+  virtual Enclosure enclosure() const = 0;
+  /// As enclosure(), on inputs of one shape: no wider.
+  /// @throws ShapeError  if the layer does not accept the input
+  virtual Enclosure enclosure_at(const Shape& input) const;
+  /// The proof of enclosure(): a line for the layer, or of a container a tree, from which its
+  /// enclosure() is taken.
+  virtual Proof proof() const;
+  /// The upper end of enclosure(): a bound of the Lipschitz constant in l2.
+  Bound lipschitz_bound() const;
+  /// What the layer is, if it is a dense one.
+  virtual std::optional<DenseMap> dense_map() const { return std::nullopt; }
   virtual NormPreservation gnp() const = 0;
   /// Of the folded weights, on inputs of one shape.
   /// @throws ShapeError  if the layer does not accept the input

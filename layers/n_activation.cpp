@@ -55,10 +55,10 @@ std::string NActivation::describe() const {
   return message("NActivation, ", lower_.value().size(), " channels");
 }
 
-Bound NActivation::lipschitz_bound() const {
+Enclosure NActivation::enclosure() const {
   require<NumericError>(all_finite(lower_.value()) && all_finite(upper_.value()),
                         "n_activation: expected finite kinks, got NaN or infinity");
-  return {1, "a sign at every point, continuous"};
+  return {1, 1, "a sign at every point, continuous"};
 }
 
 std::unique_ptr<Module> NActivation::materialize(DType dtype) const {

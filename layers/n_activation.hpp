@@ -19,7 +19,7 @@ class NActivation final : public Module {
   std::string kind() const override { return "NActivation"; }
   std::string describe() const override;
   /// @throws NumericError  if a kink is not finite
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;

@@ -17,7 +17,7 @@ class FullSort final : public Module {
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "FullSort"; }
   std::string describe() const override { return "FullSort"; }
-  Bound lipschitz_bound() const override { return {1, "a permutation at every point"}; }
+  Enclosure enclosure() const override { return {1, 1, "a permutation at every point"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 };
@@ -33,7 +33,7 @@ class LeakyReLU final : public Module {
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "LeakyReLU"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "slopes in [0, 1]"}; }
+  Enclosure enclosure() const override { return {0, 1, "slopes in [0, 1]"}; }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
@@ -52,7 +52,7 @@ class Maxout final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Maxout"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "a selection at every point"}; }
+  Enclosure enclosure() const override { return {0, 1, "a selection at every point"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
 

@@ -21,7 +21,7 @@ class L2Pool final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "L2Pool"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "norms of windows over their overlap"}; }
+  Enclosure enclosure() const override { return {0, 1, "norms of windows over their overlap"}; }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
@@ -41,7 +41,7 @@ class AveragePool final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "AveragePool"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "sums over their polyphase norm"}; }
+  Enclosure enclosure() const override { return {0, 1, "sums over their polyphase norm"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
@@ -58,7 +58,7 @@ class GlobalAveragePool final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "GlobalAveragePool"; }
   std::string describe() const override { return "GlobalAveragePool"; }
-  Bound lipschitz_bound() const override { return {1, "rows of norm 1, one per channel"}; }
+  Enclosure enclosure() const override { return {1, 1, "rows of norm 1, one per channel"}; }
   NormPreservation gnp() const override { return NormPreservation::backward; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 };

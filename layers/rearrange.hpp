@@ -16,7 +16,7 @@ class PixelUnshuffle final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "PixelUnshuffle"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "a permutation"}; }
+  Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
@@ -35,7 +35,7 @@ class PixelShuffle final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "PixelShuffle"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "a permutation"}; }
+  Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 
@@ -53,7 +53,7 @@ class Flatten final : public Module {
   Shape output_shape(const Shape& input) const override { return {input.size()}; }
   std::string kind() const override { return "Flatten"; }
   std::string describe() const override { return "Flatten, channels first"; }
-  Bound lipschitz_bound() const override { return {1, "a permutation"}; }
+  Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 };

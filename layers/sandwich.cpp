@@ -7,6 +7,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
+#include <isotape/layers/linear.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/cayley.hpp>
 #include <isotape/ops/cayley_factor.hpp>
@@ -74,6 +75,12 @@ double root_bound(double gamma) {
   if (gamma == 1) return 1;
   const double root = std::nextafter(std::sqrt(gamma), std::numeric_limits<double>::infinity());
   return std::max(root, double(static_cast<float>(root)));
+}
+
+double lower_root(double gamma) {
+  if (gamma == 1) return 1;
+  const double root = std::nextafter(std::sqrt(gamma), 0.0);
+  return std::min(root, double(static_cast<float>(root)));
 }
 
 Sandwich::Sandwich(std::int64_t in, std::int64_t out, Rng& rng, const SandwichOptions& options)
@@ -157,14 +164,24 @@ std::string Sandwich::describe() const {
 // For two inputs the activation acts as a diagonal D with entries in [0, 1], whatever Psi, so that
 // the outputs differ by 2 A^T D B dx. For unit v and w, with a = A v and b = B w,
 //     2 <a, D b> = (<a + b, D (a + b)> - <a - b, D (a - b)>) / 2 <= |a + b|^2 / 2 <= |[A B]|^2.
-Bound Sandwich::lipschitz_bound() const {
+Enclosure Sandwich::enclosure() const {
   const Tensor weight = folded_weight();
-  const double norm = spectral_norm_bound(options_.output ? weight.rows(out_, out_ + in_) : weight);
-  require<NumericError>(!std::isnan(norm), "sandwich: expected a weight of numbers, found NaN");
   const double root = root_bound(options_.gamma);
-  if (options_.output) return {bound_product(norm, root), "proved norm of B, times sqrt(gamma)"};
-  return {bound_product(bound_product(norm, norm), root),
-          "square of the proved norm of [A B], times sqrt(gamma)"};
+  if (options_.output) {
+    const Enclosure b = matrix_enclosure("sandwich", weight.rows(out_, out_ + in_));
+    return {lower_product(b.lower, lower_root(options_.gamma)), bound_product(b.upper, root),
+            "proved limits of B, times sqrt(gamma)"};
+  }
+  const double norm = matrix_enclosure("sandwich", weight).upper;
+  return {0, bound_product(bound_product(norm, norm), root),
+          "|A A^T + B B^T| <= 1 + its proved residual, times sqrt(gamma)"};
+}
+
+std::optional<DenseMap> Sandwich::dense_map() const {
+  if (!options_.output) return std::nullopt;
+  const Paused paused;
+  const Tensor weight = folded_weight();
+  return DenseMap{transpose(weight.rows(out_, out_ + in_)).value(), root_bound(options_.gamma)};
 }
 
 Spectrum Sandwich::spectrum(const Shape& input) const {

@@ -39,7 +39,8 @@ class Sandwich final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Sandwich"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
+  std::optional<DenseMap> dense_map() const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;
@@ -76,5 +77,7 @@ SandwichOptions sandwich_options(Site& site);
 
 /// A double not below sqrt(gamma), neither as a double nor rounded to f32.
 double root_bound(double gamma);
+/// Likewise one not above it.
+double lower_root(double gamma);
 
 }  // namespace isotape

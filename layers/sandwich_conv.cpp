@@ -121,9 +121,9 @@ std::string SandwichConv2d::describe() const {
 
 // As of the dense layer: with the isometry U of the transform, A = U^T A^ U and B = U^T B^ U, and
 // |[A B]| <= |[A^ B^]|, the largest norm over the frequencies.
-Bound SandwichConv2d::lipschitz_bound() const {
+Enclosure SandwichConv2d::enclosure() const {
   const double norm = frequency_norm_bound(folded_symbol());
-  return {bound_product(bound_product(norm, norm), root_bound(options_.gamma)),
+  return {0, bound_product(bound_product(norm, norm), root_bound(options_.gamma)),
           "square of the largest proved norm of [A B] over the frequencies, times sqrt(gamma)"};
 }
 

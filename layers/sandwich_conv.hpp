@@ -27,7 +27,7 @@ class SandwichConv2d final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "SandwichConv2d"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;

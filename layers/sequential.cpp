@@ -88,12 +88,19 @@ std::string Sequential::describe() const {
   return text;
 }
 
-Bound Sequential::lipschitz_bound() const {
-  double product = 1;
-  for (const Part& part : parts_) {
-    product = bound_product(product, part.module->lipschitz_bound().value);
+Enclosure Sequential::enclosure() const { return proof().enclosure; }
+
+Proof Sequential::proof() const {
+  return compose(Composition::chain, kind(), proofs_of(parts_), gnp() != NormPreservation::none);
+}
+
+std::vector<Proof> proofs_of(const std::vector<Sequential::Part>& parts) {
+  std::vector<Proof> proofs;
+  for (const Sequential::Part& part : parts) {
+    proofs.push_back(named(part.name, [&] { return part.module->proof(); }));
+    proofs.back().name = part.name;
   }
-  return {product, "product over the chain, rounded up"};
+  return proofs;
 }
 
 NormPreservation Sequential::gnp() const {

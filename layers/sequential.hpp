@@ -37,7 +37,8 @@ class Sequential final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Sequential"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override;
+  Enclosure enclosure() const override;
+  Proof proof() const override;
   NormPreservation gnp() const override;
   Residual residual() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
@@ -53,6 +54,9 @@ class Sequential final : public Module {
 };
 
 extern const LayerType sequential_type;
+
+/// The proofs of named parts, in order, by their names. An error has the part's name in front.
+std::vector<Proof> proofs_of(const std::vector<Sequential::Part>& parts);
 
 /// The modules of named parts, in order.
 std::vector<Module*> modules_of(const std::vector<Sequential::Part>& parts);

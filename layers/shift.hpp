@@ -18,7 +18,7 @@ class Shift final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Shift"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {1, "a permutation"}; }
+  Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
 

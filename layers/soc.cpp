@@ -129,13 +129,16 @@ std::string Soc::describe() const {
                  is_plain_ ? " (unconstrained)" : "");
 }
 
-Bound Soc::lipschitz_bound() const {
+Enclosure Soc::enclosure() const {
   const Tensor l = folded_generator().to(DType::f64);
   const double norm = conv_norm_bound(l);
   const Tensor symmetric = add(l, adjoint_kernel(l)).value();
   const double skewness = max_abs(symmetric) == 0 ? 0 : conv_norm_bound(symmetric) / 2;
-  return {exp_series_bound(norm, skewness, options_.terms),
-          "exp(|L + L^T| / 2) (1 + |L|^terms / terms!) with both norms proved, any image size"};
+  const double upper = exp_series_bound(norm, skewness, options_.terms);
+  const double lower = exp_series_lower(norm, skewness, options_.terms);
+  return {lower, upper,
+          message("exp(+-|L + L^T| / 2) +- |L|^", options_.terms, " / ", options_.terms,
+                  "! of the truncated series, both norms proved, any image size")};
 }
 
 NormPreservation Soc::gnp() const {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <isotape/core/tensor.hpp>
+#include <isotape/ops/spectral_bound.hpp>
 
 namespace isotape {
 
@@ -26,12 +27,6 @@ std::vector<double> kernel_singular_values(const Tensor& kernel, std::int64_t he
                                            std::int64_t width, std::int64_t stride = 1,
                                            std::int64_t groups = 1);
 
-/// Proved limits: every singular value lies in [lower, upper].
-struct Enclosure {
-  double lower = 0;
-  double upper = 0;
-};
-
 /// Encloses the singular values of the convolution at any image size, of its smaller channel side.
 ///
 /// The upper limit holds for zero padding of any width, and for circular padding where the output
@@ -49,6 +44,10 @@ struct Enclosure {
 ///
 /// @throws as kernel_singular_values
 Enclosure kernel_enclosure(const Tensor& kernel, std::int64_t stride = 1, std::int64_t groups = 1);
+
+/// The rule of kernel_enclosure(), in words.
+inline constexpr const char* kernel_rule =
+    "limits of the kernel's Gram symbol at every frequency, any image size";
 
 /// The upper limit of kernel_enclosure(): a bound of the operator norm in l2 at any image size.
 double conv_norm_bound(const Tensor& kernel, std::int64_t stride = 1, std::int64_t groups = 1);

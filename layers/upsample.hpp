@@ -18,7 +18,7 @@ class Upsample final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Upsample"; }
   std::string describe() const override;
-  Bound lipschitz_bound() const override { return {double(s_), "every pixel s^2 times"}; }
+  Enclosure enclosure() const override { return {double(s_), double(s_), "every pixel s^2 times"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
 

@@ -162,14 +162,34 @@ Var conv_exp(const Var& x_var, const Var& l_var, int terms, PadMode border, std:
   });
 }
 
-double exp_series_bound(double norm, double skewness, int terms) {
-  require<ValueError>(terms >= 1, "exp_series_bound: expected terms >= 1, got ", terms);
-  // terms products and quotients, of relative error 2^-53 each; exp of a few of them.
-  const double inflated = 1 + (2.0 * terms + 16) * 0x1p-52;
+namespace {
+
+// For terms products and quotients, of relative error 2^-53 each, and exp, of a few of them.
+double inflation(int terms) { return 1 + (2.0 * terms + 16) * 0x1p-52; }
+
+// >= norm^terms / terms!; underflow, which loses less than the least double, included.
+double remainder_bound(double norm, int terms) {
   double remainder = 1;
   for (int i = 1; i <= terms; ++i) remainder *= norm / i;
-  const double bound = std::exp(skewness) * inflated * (1 + remainder * inflated);
+  return norm == 0 ? 0 : remainder * inflation(terms) + 0x1p-1000;
+}
+
+}  // namespace
+
+double exp_series_bound(double norm, double skewness, int terms) {
+  require<ValueError>(terms >= 1, "exp_series_bound: expected terms >= 1, got ", terms);
+  const double inflated = inflation(terms);
+  const double bound = std::exp(skewness) * inflated * (1 + remainder_bound(norm, terms));
   return bound * inflated;
+}
+
+// |exp(L) x| >= exp(-skewness) |x|, as the inverse exp(-L) has the same bound.
+double exp_series_lower(double norm, double skewness, int terms) {
+  require<ValueError>(terms >= 1, "exp_series_lower: expected terms >= 1, got ", terms);
+  const double inflated = inflation(terms);
+  const double lost = std::exp(skewness) * inflated * remainder_bound(norm, terms) * inflated;
+  const double lower = std::exp(-skewness) / inflated - lost;
+  return lower > 0 ? lower / inflated : 0;
 }
 
 }  // namespace isotape

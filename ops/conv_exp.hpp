@@ -33,4 +33,7 @@ Var conv_exp(const Var& x, const Var& l, int terms, PadMode border, std::int64_t
 /// Computed with every rounding on the safe side.
 double exp_series_bound(double norm, double skewness, int terms);
 
+/// Likewise a lower bound of |y| / |x|: exp(-skewness) - exp(skewness) norm^terms / terms!, or 0.
+double exp_series_lower(double norm, double skewness, int terms);
+
 }  // namespace isotape

@@ -31,6 +31,9 @@ constexpr int squarings = 5;
 // An upper bound of y, given x = fl(y) after one rounding: x (1 + 4 u), itself rounded, is at least
 // x (1 + 4 u)(1 - u) > x (1 + 2 u) >= x / (1 - u) >= y.
 double up(double x) { return x * (1 + 0x1p-51); }
+// Likewise a lower bound of y >= 0: x (1 - 4 u), itself rounded, is at most x (1 - 4 u)(1 + u) < x
+// (1 - 2 u) <= x / (1 + u) <= y.
+double down(double x) { return x * (1 - 0x1p-51); }
 
 // k u is exact; 1 - k u, the quotient: one rounding each.
 double gamma(std::int64_t k) {
@@ -57,6 +60,9 @@ struct Scaled {
   double unscale(double bound) const {
     if (std::isnan(bound)) return infinity;
     return std::nextafter(std::ldexp(bound, exponent), infinity);
+  }
+  double unscale_down(double bound) const {
+    return std::nextafter(std::ldexp(bound, exponent), 0.0);
   }
 };
 
@@ -159,6 +165,25 @@ double gram_rounding(const Scaled& s) {
   return up(gamma(s.large()) * absolute_norm_squared(s.m, s.n, s.a.data<double>()));
 }
 
+// norm >= ||a^T a - c I|| for any c >= 0, here the mean diagonal of g = fl(a^T a) as it comes out
+// of its rounding: with d = fl(g - c I), one rounding on the diagonal, |d_ii - (g_ii - c)| <= u
+// |d_ii| / (1 - u), so ||a^T a - c I|| <= ||a^T a - g|| + (1 + 2 u) ||d||. NaN on overflow.
+struct Residual {
+  double c = 0;
+  double norm = 0;
+};
+
+Residual residual_of(const Scaled& s) {
+  const std::int64_t k = s.small();
+  Tensor residual = gram(s);
+  auto* const d = residual.write<double>();
+  Residual r;
+  for (std::int64_t i = 0; i < k; ++i) r.c += d[i * k + i] / static_cast<double>(k);
+  for (std::int64_t i = 0; i < k; ++i) d[i * k + i] -= r.c;
+  r.norm = up(up(symmetric_norm(k, d, squarings)) + gram_rounding(s));
+  return r;
+}
+
 }  // namespace
 
 double frobenius_bound(const Tensor& w) {
@@ -199,25 +224,31 @@ double isometry_defect_bound(const Tensor& w) {
   return std::isfinite(norm) ? up(norm + 0x1p-900) : infinity;
 }
 
-// sigma^2 <= c + ||a^T a - c I|| for any c >= 0, here the mean diagonal of g = fl(a^T a) as it
-// comes out of its rounding; the residual and its rounding as above.
 double near_isometry_bound(const Tensor& w) {
   const Scaled s = scaled("near_isometry_bound", w);
   if (s.is_special()) return s.special;
-  const std::int64_t k = s.small();
-  Tensor residual = gram(s);
-  auto* const d = residual.write<double>();
-  double c = 0;
-  for (std::int64_t i = 0; i < k; ++i) c += d[i * k + i] / static_cast<double>(k);
-  for (std::int64_t i = 0; i < k; ++i) d[i * k + i] -= c;
-  const double norm = up(up(symmetric_norm(k, d, squarings)) + gram_rounding(s));
-  return s.unscale(up(std::sqrt(up(c + norm))));
+  const Residual r = residual_of(s);
+  return s.unscale(up(std::sqrt(up(r.c + r.norm))));
 }
 
 double spectral_norm_bound(const Tensor& w) {
   const Scaled s = widen("spectral_norm_bound", w);
   if (s.is_special()) return s.special;
   return std::min({frobenius_bound(w), row_column_bound(w), gram_bound(w), near_isometry_bound(w)});
+}
+
+// sigma^2 >= c - ||a^T a - c I||. down() takes more off than the difference and the root round.
+Enclosure singular_value_enclosure(const Tensor& w) {
+  constexpr double nearly_isometric =
+      0x1p-10;  // of c: the bound is then within as much of the norm
+  const Scaled s = scaled("singular_value_enclosure", w);
+  if (s.is_special()) return {0, s.special};
+  const Residual r = residual_of(s);
+  const double square = down(r.c - r.norm);
+  const double lower = square > 0 ? s.unscale_down(down(std::sqrt(square))) : 0;
+  const double upper = s.unscale(up(std::sqrt(up(r.c + r.norm))));
+  if (r.norm <= nearly_isometric * r.c) return {lower, upper};
+  return {lower, std::min({upper, frobenius_bound(w), row_column_bound(w), gram_bound(w)})};
 }
 
 }  // namespace isotape

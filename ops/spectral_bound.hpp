@@ -1,8 +1,18 @@
 #pragma once
 
+#include <string>
+
 #include <isotape/core/tensor.hpp>
 
 namespace isotape {
+
+/// Proved limits: every singular value lies in [lower, upper]; and the rule that proves them, in
+/// words, where somebody states it.
+struct Enclosure {
+  double lower = 0;
+  double upper = 0;
+  std::string rule = {};
+};
 
 // Proved upper bounds of the largest singular value of a matrix [m, n], f32 or f64, as its entries
 // are stored: computed in f64, with every rounding and underflow on the safe side. They hold for
@@ -31,5 +41,10 @@ double near_isometry_bound(const Tensor& w);
 
 /// The least of them all.
 double spectral_norm_bound(const Tensor& w);
+
+/// Limits of the min(m, n) singular values: the upper one as spectral_norm_bound() without the
+/// costly powers where the residual w^T w - c I is small, the lower one (c - ||w^T w - c I||)^1/2,
+/// rounded down, or 0.
+Enclosure singular_value_enclosure(const Tensor& w);
 
 }  // namespace isotape

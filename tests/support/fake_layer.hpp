@@ -10,6 +10,7 @@
 struct Claims {
   double factor = 1;
   double bound = 1;
+  double least = 0;
   isotape::NormPreservation gnp = isotape::NormPreservation::both;
   isotape::Spectrum spectrum = {{1, 1}, "as told"};
   double residual = 0;
@@ -24,7 +25,7 @@ class FakeLayer final : public isotape::Module {
   isotape::Shape output_shape(const isotape::Shape& input) const override { return input; }
   std::string kind() const override { return "Fake"; }
   std::string describe() const override { return "Fake layer"; }
-  isotape::Bound lipschitz_bound() const override { return {claims_.bound, "as told"}; }
+  isotape::Enclosure enclosure() const override { return {claims_.least, claims_.bound, "as told"}; }
   isotape::NormPreservation gnp() const override { return claims_.gnp; }
   isotape::Spectrum spectrum(const isotape::Shape& /*input*/) const override {
     return claims_.spectrum;
