@@ -42,6 +42,7 @@ Var conv2d(const Var& x, const Var& w, const Var& bias = {}, const Conv2dOptions
 struct Conv2dCounters {
   std::int64_t primitives_created = 0;
   std::int64_t reorders = 0;
+  std::int64_t scratchpads = 0;  ///< tensors it worked in: how many depends on the processor
 };
 Conv2dCounters conv2d_counters();
 

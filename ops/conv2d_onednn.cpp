@@ -26,6 +26,7 @@ enum class Pass { forward, grad_x, grad_w };
 
 constexpr std::size_t largest_cache = 1024;
 std::atomic<std::int64_t> primitives_created{0};
+std::atomic<std::int64_t> scratchpads{0};
 std::atomic<std::int64_t> reorders{0};
 
 // ---- 2.x and 3.x differ in how a primitive is described
@@ -261,6 +262,7 @@ void execute(const dnnl::primitive& primitive, const memory::desc& scratchpad,
              std::unordered_map<int, memory> arguments) {
   Tensor space;
   if (scratchpad.get_size() > 0) {
+    ++scratchpads;
     space = bytes(scratchpad);
     arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD,
                                memory(scratchpad, engine(), space.write<std::uint8_t>()));
@@ -357,7 +359,7 @@ Tensor grad_w(const Conv2dGeometry& g, const Tensor& x, const Tensor& dy) {
 
 const Conv2dKernel conv2d_onednn{forward, grad_x, grad_w};
 
-Conv2dCounters conv2d_counters() { return {primitives_created, reorders}; }
+Conv2dCounters conv2d_counters() { return {primitives_created, reorders, scratchpads}; }
 
 std::string onednn_description() {
   const dnnl_version_t* version = dnnl::version();

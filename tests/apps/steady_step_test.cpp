@@ -22,7 +22,7 @@ namespace {
 
 struct Counts {
   std::int64_t from_system = 0;  // blocks of memory asked of the system
-  std::int64_t requests = 0;     // tensors allocated, all of them from the pool
+  std::int64_t requests = 0;     // tensors allocated by isotape, all of them from the pool
   std::int64_t copies = 0;       // whole tensors copied, padded, transposed or converted
   std::int64_t primitives = 0;   // created by oneDNN
   std::int64_t reorders = 0;     // of weights, by oneDNN
@@ -35,7 +35,7 @@ struct Counts {
     const Conv2dCounters conv = conv2d_counters();
     const WeightCounters weight = weight_counters();
     return {memory.system_allocations,
-            memory.requests,
+            memory.requests - conv.scratchpads,
             memory.copies,
             conv.primitives_created,
             conv.reorders,
