@@ -1,6 +1,7 @@
 #include <isotape/layers/activation.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/elementwise.hpp>
 
@@ -78,6 +79,13 @@ std::unique_ptr<Module> MaxMin::materialize(DType) const {
   return std::make_unique<MaxMin>(pairing_);
 }
 
+void MaxMin::collect_operations(const std::string& prefix, const Shape& input,
+                                Operations& operations) const {
+  operations.push_back(
+      plain_operation(prefix, "sort", input, output_shape(input),
+                      {{"size", std::int64_t{2}}, {"pairing", pairing_word(pairing_)}}));
+}
+
 GroupSort::GroupSort(int size, Pairing pairing) : size_(size), pairing_(pairing) {
   require<ValueError>(size >= 1, "group_sort: expected a group size >= 1, got ", size);
 }
@@ -95,6 +103,13 @@ std::unique_ptr<Module> GroupSort::materialize(DType) const {
   return std::make_unique<GroupSort>(size_, pairing_);
 }
 
+void GroupSort::collect_operations(const std::string& prefix, const Shape& input,
+                                   Operations& operations) const {
+  operations.push_back(
+      plain_operation(prefix, "sort", input, output_shape(input),
+                      {{"size", std::int64_t{size_}}, {"pairing", pairing_word(pairing_)}}));
+}
+
 Var GroupSort::forward_consuming(Var x, const Var& bias) const {
   return size_ == 2 ? bias_max_min(std::move(x), bias, pairing_) : forward(x);
 }
@@ -105,10 +120,20 @@ Var Abs::forward_consuming(Var x, const Var&) const { return abs(std::move(x)); 
 
 std::unique_ptr<Module> Abs::materialize(DType) const { return std::make_unique<Abs>(); }
 
+void Abs::collect_operations(const std::string& prefix, const Shape& input,
+                             Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "abs", input, input));
+}
+
 Var ReLU::forward(const Var& x) const { return relu(x); }
 
 Var ReLU::forward_consuming(Var x, const Var&) const { return relu(std::move(x)); }
 
 std::unique_ptr<Module> ReLU::materialize(DType) const { return std::make_unique<ReLU>(); }
+
+void ReLU::collect_operations(const std::string& prefix, const Shape& input,
+                              Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "relu", input, input));
+}
 
 }  // namespace isotape

@@ -26,6 +26,8 @@ class MaxMin final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a permutation at every point"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   Pairing pairing_;
@@ -47,6 +49,8 @@ class GroupSort final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a permutation at every point"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   int size_;
@@ -66,6 +70,8 @@ class Abs final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a sign at every point"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 };
 
 /// max(x, 0), with derivative 0 at 0.
@@ -81,6 +87,8 @@ class ReLU final : public Module {
   Enclosure enclosure() const override { return {0, 1, "slopes 0 and 1"}; }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 };
 
 extern const LayerType maxmin_type;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/adjoint_kernel.hpp>
@@ -208,6 +209,12 @@ Residual Aoc::residual() const {
 
 std::unique_ptr<Module> Aoc::materialize(DType dtype) const {
   return std::make_unique<Conv2d>(folded_kernel().to(dtype), bias_.value().to(dtype), options_);
+}
+
+void Aoc::collect_operations(const std::string& prefix, const Shape& input,
+                             Operations& operations) const {
+  Conv2d(folded_kernel(), bias_ ? bias_.value() : Tensor(), options_)
+      .collect_operations(prefix, input, operations);
 }
 
 void Aoc::collect(const std::string& prefix, ParameterList& parameters) {

@@ -7,6 +7,7 @@
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/linear.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/adjoint_kernel.hpp>
@@ -181,6 +182,15 @@ Spectrum AolConv2d::spectrum(const Shape& input) const {
 std::unique_ptr<Module> AolConv2d::materialize(DType dtype) const {
   const Tensor bias = bias_ ? bias_.value().to(dtype) : Tensor();
   return std::unique_ptr<Module>(new AolConv2d(derived_.folded({&raw_})[0].to(dtype), bias, *this));
+}
+
+void AolConv2d::collect_operations(const std::string& prefix, const Shape& input,
+                                   Operations& operations) const {
+  const Shape output = output_shape(input);
+  const Shape unshuffled = append_unshuffle(prefix, input, options_.stride, operations);
+  operations.push_back(conv_operation(
+      prefix, derived_.folded({&raw_})[0], bias_ ? bias_.value() : Tensor(),
+      {.border = border_, .border_mode = options_.padding}, unshuffled, output, enclosure()));
 }
 
 void AolConv2d::collect(const std::string& prefix, ParameterList& parameters) {

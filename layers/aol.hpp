@@ -48,6 +48,8 @@ class AolConv2d final : public Module {
   NormPreservation gnp() const override { return NormPreservation::none; }
   Spectrum spectrum(const Shape& input) const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override { derived_.get({&raw_}); }

@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/conv2d.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/block_conv.hpp>
@@ -220,6 +221,18 @@ std::unique_ptr<Module> BcopConv2d::materialize(DType dtype) const {
   return std::make_unique<Conv2d>(
       strided(folded_kernel().to(dtype)).value(), bias_.value().to(dtype),
       Conv2dLayerOptions{.stride = options_.stride, .padding = border()});
+}
+
+void BcopConv2d::collect_operations(const std::string& prefix, const Shape& input,
+                                    Operations& operations) const {
+  // The file holds the kernel behind the unshuffle.
+  const Shape output = output_shape(input);
+  const Shape unshuffled = append_unshuffle(prefix, input, options_.stride, operations);
+  const int before = k_ / 2;
+  const int after = (k_ - 1) / 2;
+  operations.push_back(conv_operation(prefix, folded_kernel(), bias_ ? bias_.value() : Tensor(),
+                                      {.border = {before, after, before, after}}, unshuffled,
+                                      output, enclosure()));
 }
 
 void BcopConv2d::collect(const std::string& prefix, ParameterList& parameters) {

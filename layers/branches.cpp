@@ -6,6 +6,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/model.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/reshape.hpp>
@@ -185,6 +186,19 @@ std::unique_ptr<Module> Branches::materialize(DType dtype) const {
   for (const Sequential::Part& part : parts_)
     plain->add(part.name, part.module->materialize(dtype));
   return plain;
+}
+
+void Branches::collect_operations(const std::string& prefix, const Shape& input,
+                                  Operations& operations) const {
+  const std::string words[] = {"sum", "concat", "split"};
+  Operation joined =
+      plain_operation(prefix, words[static_cast<int>(join_)], input, output_shape(input));
+  for (const Sequential::Part& part : parts_) {
+    part.module->collect_operations(prefix + part.name + ".", input_of_branch(input),
+                                    joined.branches.emplace_back());
+  }
+  joined.bound = joined_bound(joined);
+  operations.push_back(std::move(joined));
 }
 
 void Branches::collect(const std::string& prefix, ParameterList& parameters) {

@@ -6,6 +6,7 @@
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/linear.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/block_reflector.hpp>
 #include <isotape/ops/matmul.hpp>
@@ -99,6 +100,13 @@ std::unique_ptr<Module> BroLinear::materialize(DType dtype) const {
   parameters[0].parameter->write() = folded().to(dtype);
   if (bias_) parameters[1].parameter->write() = bias_.value().to(dtype);
   return plain;
+}
+
+void BroLinear::collect_operations(const std::string& prefix, const Shape& input,
+                                   Operations& operations) const {
+  output_shape(input);
+  operations.push_back(
+      linear_operation(prefix, folded(), bias_ ? bias_.value() : Tensor(), enclosure()));
 }
 
 void BroLinear::collect(const std::string& prefix, ParameterList& parameters) {

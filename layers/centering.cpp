@@ -2,6 +2,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/channel_affine.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/broadcast.hpp>
 #include <isotape/ops/center.hpp>
@@ -92,6 +93,15 @@ std::unique_ptr<Module> BatchCenter::materialize(DType dtype) const {
   return std::make_unique<ChannelAffine>(Tensor::full(mean_.shape(), 1, dtype), shift().to(dtype));
 }
 
+void BatchCenter::collect_operations(const std::string& prefix, const Shape& input,
+                                     Operations& operations) const {
+  Operation moved = plain_operation(prefix, "center", input, output_shape(input));
+  moved.tensors = {{"mean", prefix + "running_mean"}, {"bias", prefix + "bias"}};
+  const auto pixels = static_cast<double>(input.size() / input[-1]);
+  moved.added = bound_product(norm_bound(shift()), bound_root(pixels));
+  operations.push_back(std::move(moved));
+}
+
 void BatchCenter::collect(const std::string& prefix, ParameterList& parameters) {
   parameters.push_back({prefix + "bias", &bias_});
 }
@@ -123,6 +133,17 @@ std::string LayerCenter::describe() const {
 
 std::unique_ptr<Module> LayerCenter::materialize(DType) const {
   return std::make_unique<LayerCenter>(over_);
+}
+
+void LayerCenter::collect_operations(const std::string& prefix, const Shape& input,
+                                     Operations& operations) const {
+  const std::string words[] = {"pixels", "channels", "all"};
+  Operation centred = plain_operation(prefix, "layer_center", input, output_shape(input),
+                                      {{"over", words[static_cast<int>(over_)]}});
+  centred.terms = over_ == Over::channels ? input[-1]
+                  : over_ == Over::all    ? input.size()
+                                          : input.size() / input[-1];
+  operations.push_back(std::move(centred));
 }
 
 }  // namespace isotape

@@ -27,6 +27,8 @@ class BatchCenter final : public Module {
   Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   void collect(const std::string& prefix, BufferList& buffers) override;
   using Module::collect;
@@ -54,6 +56,8 @@ class LayerCenter final : public Module {
   Enclosure enclosure() const override { return {0, 1, "an orthogonal projection"}; }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   Over over_;

@@ -1,6 +1,7 @@
 #include <isotape/layers/channels.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/channels.hpp>
 
@@ -61,6 +62,12 @@ std::unique_ptr<Module> ChannelPad::materialize(DType) const {
   return std::make_unique<ChannelPad>(from_, channels_);
 }
 
+void ChannelPad::collect_operations(const std::string& prefix, const Shape& input,
+                                    Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "channel_pad", input, output_shape(input),
+                                       {{"channels", channels_}}));
+}
+
 ChannelShuffle::ChannelShuffle(std::int64_t groups) : groups_(groups) {
   require<ValueError>(groups >= 1, "channel_shuffle: expected groups >= 1, got ", groups);
 }
@@ -78,6 +85,12 @@ std::string ChannelShuffle::describe() const { return message("ChannelShuffle ",
 
 std::unique_ptr<Module> ChannelShuffle::materialize(DType) const {
   return std::make_unique<ChannelShuffle>(groups_);
+}
+
+void ChannelShuffle::collect_operations(const std::string& prefix, const Shape& input,
+                                        Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "channel_shuffle", input, output_shape(input),
+                                       {{"groups", groups_}}));
 }
 
 }  // namespace isotape

@@ -22,6 +22,8 @@ class ChannelPad final : public Module {
   Enclosure enclosure() const override { return {1, 1, "an isometry"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   std::int64_t from_, channels_;
@@ -41,6 +43,8 @@ class ChannelShuffle final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   std::int64_t groups_;

@@ -6,6 +6,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/layers/svcm.hpp>
@@ -297,6 +298,12 @@ std::unique_ptr<Module> Conv2d::materialize(DType dtype) const {
   options.one_sided.reset();
   options.clip.reset();
   return std::make_unique<Conv2d>(folded_kernel().to(dtype), bias_.value().to(dtype), options);
+}
+
+void Conv2d::collect_operations(const std::string& prefix, const Shape& input,
+                                Operations& operations) const {
+  operations.push_back(conv_operation(prefix, folded_kernel(), bias_ ? bias_.value() : Tensor(),
+                                      convolution(), input, output_shape(input), enclosure()));
 }
 
 void Conv2d::collect(const std::string& prefix, ParameterList& parameters) {

@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/model.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/elementwise.hpp>
 
@@ -75,6 +76,21 @@ std::unique_ptr<Module> ConvexResidual::materialize(DType dtype) const {
   auto residual = std::make_unique<ConvexResidual>(std::move(plain), 0.5);
   residual->mix_ = Parameter(mix_.value().to(dtype));
   return residual;
+}
+
+void ConvexResidual::collect_operations(const std::string& prefix, const Shape& input,
+                                        Operations& operations) const {
+  output_shape(input);
+  Operation mixed = plain_operation(prefix, "convex", input, input);
+  mixed.tensors = {{"mix", prefix + "mix"}};
+  body_.collect_operations(prefix, input, mixed.branches.emplace_back());
+  // 1 / (1 + exp(-mix)) in f64: a few roundings, and exp to less than 2^-48.
+  const double share = 1 / (1 + std::exp(-mix_.value().at(0)));
+  require<NumericError>(share >= 0, "convex_residual: expected a finite mix, got ",
+                        mix_.value().item());
+  mixed.absolute = std::min(1.0, share * (1 + 0x1p-46));
+  mixed.bound = joined_bound(mixed);
+  operations.push_back(std::move(mixed));
 }
 
 void ConvexResidual::collect(const std::string& prefix, ParameterList& parameters) {

@@ -1,6 +1,7 @@
 #include <isotape/layers/first_channels.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/reshape.hpp>
 
@@ -37,6 +38,12 @@ std::string FirstChannels::describe() const { return message("FirstChannels ", o
 
 std::unique_ptr<Module> FirstChannels::materialize(DType) const {
   return std::make_unique<FirstChannels>(out_);
+}
+
+void FirstChannels::collect_operations(const std::string& prefix, const Shape& input,
+                                       Operations& operations) const {
+  operations.push_back(
+      plain_operation(prefix, "first_channels", input, output_shape(input), {{"channels", out_}}));
 }
 
 }  // namespace isotape

@@ -19,6 +19,8 @@ class FirstChannels final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a projection"}; }
   NormPreservation gnp() const override { return NormPreservation::backward; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   std::int64_t out_;

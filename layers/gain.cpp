@@ -4,6 +4,7 @@
 #include <functional>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/elementwise.hpp>
 
@@ -90,5 +91,12 @@ NormPreservation Gain::gnp() const {
 }
 
 std::unique_ptr<Module> Gain::materialize(DType) const { return std::make_unique<Gain>(value_); }
+
+void Gain::collect_operations(const std::string& prefix, const Shape& input,
+                              Operations& operations) const {
+  Operation scaled = plain_operation(prefix, "gain", input, input, {{"value", value_}});
+  scaled.bound = std::abs(value_);
+  operations.push_back(std::move(scaled));
+}
 
 }  // namespace isotape

@@ -24,6 +24,8 @@ class Gain final : public Module {
   Enclosure enclosure() const override;
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   double value_;

@@ -4,6 +4,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/matmul.hpp>
 #include <isotape/ops/spectral_bound.hpp>
@@ -100,6 +101,13 @@ std::unique_ptr<Module> Linear::materialize(DType dtype) const {
   plain->weight_.raw = Parameter(weight_.folded().to(dtype));
   if (bias_) plain->bias_ = Parameter(bias_.value().to(dtype));
   return plain;
+}
+
+void Linear::collect_operations(const std::string& prefix, const Shape& input,
+                                Operations& operations) const {
+  output_shape(input);
+  operations.push_back(
+      linear_operation(prefix, weight_.folded(), bias_ ? bias_.value() : Tensor(), enclosure()));
 }
 
 void Linear::collect(const std::string& prefix, ParameterList& parameters) {

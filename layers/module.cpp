@@ -3,6 +3,8 @@
 #include <ostream>
 #include <utility>
 
+#include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/weight.hpp>
 
 namespace isotape {
@@ -64,6 +66,14 @@ std::vector<NamedTensor> Module::folded_weights() const {
 
 void Module::project(std::int64_t step, bool epoch_ended) {
   for (Module* part : children()) part->project(step, epoch_ended);
+}
+
+void Module::collect_operations(const std::string& prefix, const Shape& input,
+                                Operations& operations) const {
+  throw ValueError(message(prefix.substr(0, prefix.find_last_of('.')), " (", kind(),
+                           "): expected a layer that a certificate has an operation for, got an "
+                           "input of ",
+                           input, " after ", operations.size(), " operations"));
 }
 
 void Module::prepare() {

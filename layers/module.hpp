@@ -13,6 +13,7 @@
 namespace isotape {
 
 class Weight;
+struct Operation;
 
 /// Where the norm is kept exactly, in exact arithmetic: of activations (forward: J^T J = I), of
 /// gradients (backward: J J^T = I), of both, or of neither.
@@ -109,6 +110,11 @@ class Module {
   virtual void collect(const std::string& /*prefix*/, std::vector<NamedWeight>& /*weights*/) {}
   /// Appends the folded weights as files hold them: "conv1.weight", [O, I, h, w].
   virtual void collect_folded(const std::string& /*prefix*/, std::vector<NamedTensor>&) const {}
+  /// Appends what the folded layer computes on inputs of a shape, and what is proved of it, in the
+  /// terms of a certificate. `prefix` is "conv1.".
+  /// @throws ValueError  for a layer that has no such form
+  virtual void collect_operations(const std::string& prefix, const Shape& input,
+                                  std::vector<Operation>& operations) const;
   /// Makes what forward() would make of several parameters (see Derived), once the weights are
   /// made.
   virtual void derive() const {}

@@ -1,6 +1,7 @@
 #include <isotape/layers/pointwise.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/group_sort.hpp>
@@ -53,6 +54,13 @@ Var FullSort::forward(const Var& x) const { return full_sort(x); }
 
 std::unique_ptr<Module> FullSort::materialize(DType) const { return std::make_unique<FullSort>(); }
 
+void FullSort::collect_operations(const std::string& prefix, const Shape& input,
+                                  Operations& operations) const {
+  operations.push_back(
+      plain_operation(prefix, "sort", input, output_shape(input),
+                      {{"size", input[-1]}, {"pairing", std::string("adjacent")}}));
+}
+
 LeakyReLU::LeakyReLU(double slope) : slope_(slope) {
   require<ValueError>(slope >= 0 && slope <= 1, "leaky_relu: expected a slope in [0, 1], got ",
                       slope);
@@ -64,6 +72,11 @@ std::string LeakyReLU::describe() const { return message("LeakyReLU ", slope_); 
 
 std::unique_ptr<Module> LeakyReLU::materialize(DType) const {
   return std::make_unique<LeakyReLU>(slope_);
+}
+
+void LeakyReLU::collect_operations(const std::string& prefix, const Shape& input,
+                                   Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "leaky_relu", input, input, {{"slope", slope_}}));
 }
 
 Maxout::Maxout(int size, Pairing pairing) : size_(size), pairing_(pairing) {
@@ -89,6 +102,13 @@ NormPreservation Maxout::gnp() const {
 
 std::unique_ptr<Module> Maxout::materialize(DType) const {
   return std::make_unique<Maxout>(size_, pairing_);
+}
+
+void Maxout::collect_operations(const std::string& prefix, const Shape& input,
+                                Operations& operations) const {
+  operations.push_back(
+      plain_operation(prefix, "maxout", input, output_shape(input),
+                      {{"size", std::int64_t{size_}}, {"pairing", pairing_word(pairing_)}}));
 }
 
 }  // namespace isotape

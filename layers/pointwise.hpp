@@ -20,6 +20,8 @@ class FullSort final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a permutation at every point"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 };
 
 /// x where x > 0, slope x elsewhere.
@@ -36,6 +38,8 @@ class LeakyReLU final : public Module {
   Enclosure enclosure() const override { return {0, 1, "slopes in [0, 1]"}; }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   double slope_;
@@ -55,6 +59,8 @@ class Maxout final : public Module {
   Enclosure enclosure() const override { return {0, 1, "a selection at every point"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   int size_;

@@ -1,6 +1,7 @@
 #include <isotape/layers/pool.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 
 namespace isotape {
@@ -28,6 +29,10 @@ Shape pooled(const char* op, const PoolOptions& options, const Shape& input) {
 
 NormPreservation kept(const PoolOptions& options) {
   return stride_of(options) >= options.kernel ? NormPreservation::backward : NormPreservation::none;
+}
+
+std::vector<std::pair<std::string, OptionValue>> pool_words(const PoolOptions& options) {
+  return {{"kernel", std::int64_t{options.kernel}}, {"stride", std::int64_t{stride_of(options)}}};
 }
 
 PoolOptions pool_options(Site& site) {
@@ -93,6 +98,12 @@ std::unique_ptr<Module> L2Pool::materialize(DType) const {
   return std::make_unique<L2Pool>(options_);
 }
 
+void L2Pool::collect_operations(const std::string& prefix, const Shape& input,
+                                Operations& operations) const {
+  operations.push_back(
+      plain_operation(prefix, "l2pool", input, output_shape(input), pool_words(options_)));
+}
+
 AveragePool::AveragePool(const PoolOptions& options) : options_(options) {
   check("average_pool", options);
 }
@@ -114,6 +125,12 @@ std::unique_ptr<Module> AveragePool::materialize(DType) const {
   return std::make_unique<AveragePool>(options_);
 }
 
+void AveragePool::collect_operations(const std::string& prefix, const Shape& input,
+                                     Operations& operations) const {
+  operations.push_back(
+      plain_operation(prefix, "avgpool", input, output_shape(input), pool_words(options_)));
+}
+
 Var GlobalAveragePool::forward(const Var& x) const { return global_average_pool(x); }
 
 Shape GlobalAveragePool::output_shape(const Shape& input) const {
@@ -124,6 +141,11 @@ Shape GlobalAveragePool::output_shape(const Shape& input) const {
 
 std::unique_ptr<Module> GlobalAveragePool::materialize(DType) const {
   return std::make_unique<GlobalAveragePool>();
+}
+
+void GlobalAveragePool::collect_operations(const std::string& prefix, const Shape& input,
+                                           Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "global_avgpool", input, output_shape(input)));
 }
 
 }  // namespace isotape

@@ -24,6 +24,8 @@ class L2Pool final : public Module {
   Enclosure enclosure() const override { return {0, 1, "norms of windows over their overlap"}; }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   PoolOptions options_;
@@ -44,6 +46,8 @@ class AveragePool final : public Module {
   Enclosure enclosure() const override { return {0, 1, "sums over their polyphase norm"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   PoolOptions options_;
@@ -61,6 +65,8 @@ class GlobalAveragePool final : public Module {
   Enclosure enclosure() const override { return {1, 1, "rows of norm 1, one per channel"}; }
   NormPreservation gnp() const override { return NormPreservation::backward; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 };
 
 extern const LayerType l2pool_type;

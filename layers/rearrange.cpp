@@ -1,6 +1,7 @@
 #include <isotape/layers/rearrange.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/pixel_shuffle.hpp>
 #include <isotape/ops/reshape.hpp>
@@ -63,6 +64,12 @@ std::unique_ptr<Module> PixelUnshuffle::materialize(DType) const {
   return std::make_unique<PixelUnshuffle>(s_);
 }
 
+void PixelUnshuffle::collect_operations(const std::string& prefix, const Shape& input,
+                                        Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "pixel_unshuffle", input, output_shape(input),
+                                       {{"factor", std::int64_t{s_}}}));
+}
+
 PixelShuffle::PixelShuffle(int s) : s_(s) {
   require<ValueError>(s >= 1, "pixel_shuffle: expected a factor >= 1, got ", s);
 }
@@ -84,6 +91,12 @@ std::unique_ptr<Module> PixelShuffle::materialize(DType) const {
   return std::make_unique<PixelShuffle>(s_);
 }
 
+void PixelShuffle::collect_operations(const std::string& prefix, const Shape& input,
+                                      Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "pixel_shuffle", input, output_shape(input),
+                                       {{"factor", std::int64_t{s_}}}));
+}
+
 Var Flatten::forward(const Var& x) const {
   const std::int64_t n = x.dim(0);
   const Var channels_first = x.value().rank() == 4 ? permute(x, {0, 3, 1, 2}) : x;
@@ -91,5 +104,10 @@ Var Flatten::forward(const Var& x) const {
 }
 
 std::unique_ptr<Module> Flatten::materialize(DType) const { return std::make_unique<Flatten>(); }
+
+void Flatten::collect_operations(const std::string& prefix, const Shape& input,
+                                 Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "flatten", input, output_shape(input)));
+}
 
 }  // namespace isotape

@@ -19,6 +19,8 @@ class PixelUnshuffle final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   int s_;
@@ -38,6 +40,8 @@ class PixelShuffle final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   int s_;
@@ -56,6 +60,8 @@ class Flatten final : public Module {
   Enclosure enclosure() const override { return {1, 1, "a permutation"}; }
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 };
 
 extern const LayerType pixel_unshuffle_type;

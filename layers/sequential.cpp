@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/model.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/watch.hpp>
 
@@ -124,6 +125,15 @@ std::unique_ptr<Module> Sequential::materialize(DType dtype) const {
   auto plain = std::make_unique<Sequential>();
   for (const Part& part : parts_) plain->add(part.name, part.module->materialize(dtype));
   return plain;
+}
+
+void Sequential::collect_operations(const std::string& prefix, const Shape& input,
+                                    Operations& operations) const {
+  Shape shape = input;
+  for (const Part& part : parts_) {
+    part.module->collect_operations(prefix + part.name + ".", shape, operations);
+    shape = part.module->output_shape(shape);
+  }
 }
 
 void Sequential::collect(const std::string& prefix, ParameterList& parameters) {

@@ -1,6 +1,7 @@
 #include <isotape/layers/upsample.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/pool.hpp>
 
@@ -52,6 +53,14 @@ NormPreservation Upsample::gnp() const {
 
 std::unique_ptr<Module> Upsample::materialize(DType) const {
   return std::make_unique<Upsample>(s_);
+}
+
+void Upsample::collect_operations(const std::string& prefix, const Shape& input,
+                                  Operations& operations) const {
+  Operation repeated = plain_operation(prefix, "upsample", input, output_shape(input),
+                                       {{"factor", std::int64_t{s_}}});
+  repeated.bound = s_;
+  operations.push_back(std::move(repeated));
 }
 
 }  // namespace isotape

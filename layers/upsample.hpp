@@ -21,6 +21,8 @@ class Upsample final : public Module {
   Enclosure enclosure() const override { return {double(s_), double(s_), "every pixel s^2 times"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
 
  private:
   int s_;
