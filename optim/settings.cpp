@@ -97,6 +97,11 @@ std::string Settings::word(std::string_view key, const std::vector<std::string>&
   return *text;
 }
 
+std::string Settings::text(std::string_view key, std::string_view fallback) {
+  const std::string* const text = take(key);
+  return text == nullptr ? std::string(fallback) : *text;
+}
+
 void Settings::done() const {
   for (const auto& [key, value] : options_) {
     const bool known = std::find(known_.begin(), known_.end(), key) != known_.end();

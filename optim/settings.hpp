@@ -30,6 +30,9 @@ class Settings {
   std::string word(std::string_view key, const std::vector<std::string>& words,
                    std::string_view fallback);
 
+  /// Any text.
+  std::string text(std::string_view key, std::string_view fallback);
+
   /// @throws ValueError  for an option that was not taken; names those that can be
   void done() const;
 
