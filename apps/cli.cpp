@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include <isotape/apps/attack_report.hpp>
 #include <isotape/apps/bench/flags.hpp>
 #include <isotape/apps/errors.hpp>
 #include <isotape/apps/flags.hpp>
@@ -87,6 +88,18 @@ void add_eval(CLI::App& app, AllOptions& all) {
   add_setting(app, {"batch", "N", "images at a time [500]", "Options", a_batch}, eval.batch);
   add_threads(app, eval.threads);
   add_json(app, eval.json);
+  const auto attacks = "Attacks";
+  add_setting(app,
+              {"attack", "A;...",
+               "attacks by name with options, as in 'pgd:steps=200;fgsm'; exit 3 "
+               "if one succeeds within a certified radius",
+               attacks},
+              eval.attack);
+  add_setting(app, {"attack-images", "N", "attack the first N test images [all]", attacks, a_count},
+              eval.attack_images);
+  add_setting(app, {"attack-seed", "N", "of random starts and directions [0]", attacks, a_seed},
+              eval.attack_seed);
+  app.footer(app.get_footer() + attacks_help());
 }
 
 void add_audit(CLI::App& app, AllOptions& all) {
@@ -181,9 +194,10 @@ constexpr Command known_commands[] = {
      "The run folder holds config.toml, metrics.jsonl, model.safetensors, state.safetensors, "
      "env.json\nand report.html. Ctrl-C saves and exits 130; --resume RUN continues, bit for bit.",
      add_train, take_train},
-    {"eval", "clean and certified accuracy of a run on the test images",
-     "Example:\n  isotape eval runs/bcop-small-mnist-1 --eps 0.3,1.58 --json", add_eval,
-     take<&AllOptions::eval>},
+    {"eval", "clean and certified accuracy of a run on the test images, and under attack",
+     "Example:\n  isotape eval runs/bcop-small-mnist-1 --eps 0.3,1.58 --json\n"
+     "  isotape eval runs/bcop-small-mnist-1 --attack 'pgd:steps=200;deepfool' --attack-images 100",
+     add_eval, take<&AllOptions::eval>},
     {"audit", "singular values, bounds and gradient norms by layer",
      "Exits 3 if a layer breaks its claim.", add_audit, take<&AllOptions::audit>},
     {"bench", "time, memory and work of training, evaluation and the parts of them",

@@ -50,6 +50,9 @@ struct EvalOptions {
   std::optional<std::string> dataset;
   std::optional<std::string> data;
   std::optional<std::vector<Eps>> eps;
+  std::optional<std::string> attack;  ///< what make_attacks() reads
+  std::optional<std::int64_t> attack_images;
+  std::optional<std::int64_t> attack_seed;
   std::optional<std::int64_t> batch;
   std::optional<std::int64_t> threads;
   bool json = false;

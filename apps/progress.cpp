@@ -61,26 +61,34 @@ Progress::Progress(bool quiet)
     : Progress(std::cerr, progress_style(quiet), steady_seconds, terminal_width) {}
 
 void Progress::step(const Step& step) {
+  advance({fmt::format("epoch {}/{}", step.epoch, step.epochs), step.step, step.steps, 1,
+           step.images, fmt::format("loss {:.4g}", step.loss),
+           (step.epochs - step.epoch) * step.steps});
+}
+
+void Progress::advance(const Work& work) {
   if (style_ == Style::quiet) return;
   const double now = now_();
   // Averages forget exponentially with time, so that fast steps are averaged over many.
   const double elapsed = std::max(now - last_step_, 1e-9);
   const double weight = seconds_ == 0 ? 1 : 1 - std::exp(-elapsed / memory_seconds);
-  seconds_ += weight * (elapsed - seconds_);
-  per_image_ +=
-      weight * (elapsed / static_cast<double>(std::max<std::int64_t>(step.images, 1)) - per_image_);
+  const auto per = [elapsed](std::int64_t count) {
+    return elapsed / static_cast<double>(std::max<std::int64_t>(count, 1));
+  };
+  seconds_ += weight * (per(work.units) - seconds_);
+  per_image_ += weight * (per(work.images) - per_image_);
   last_step_ = now;
 
   const bool live = style_ != Style::plain;
   const double interval = live ? seconds_between_drawings : seconds_between_lines;
-  if (now - last_draw_ < interval && !(live && step.step == step.steps)) return;
+  if (now - last_draw_ < interval && !(live && work.done == work.total)) return;
   last_draw_ = now;
-  draw(step);
+  draw(work);
 }
 
-std::string Progress::text(const Step& step, int bar_width) const {
-  const double part = static_cast<double>(step.step) / static_cast<double>(step.steps);
-  const auto left = static_cast<double>((step.epochs - step.epoch + 1) * step.steps - step.step);
+std::string Progress::text(const Work& work, int bar_width) const {
+  const double part = static_cast<double>(work.done) / static_cast<double>(work.total);
+  const auto left = static_cast<double>(work.total + work.later - work.done);
   std::string bar;
   if (bar_width > 0) {
     const auto full = static_cast<std::size_t>(std::lround(part * bar_width));
@@ -88,23 +96,23 @@ std::string Progress::text(const Step& step, int bar_width) const {
     bar = '[' + (style_ == Style::colour ? "\x1b[36m" + done + "\x1b[0m" : done) +
           std::string(static_cast<std::size_t>(bar_width) - full, '-') + "]  ";
   }
-  return fmt::format("epoch {}/{}  {}{:3.0f}%  {}/{}  loss {:.4g}  {} images/s  ETA {}", step.epoch,
-                     step.epochs, bar, std::floor(100 * part), step.step, step.steps, step.loss,
-                     rate(1 / per_image_), duration(left * seconds_));
+  return fmt::format("{}  {}{:3.0f}%  {}/{}  {}  {} images/s  ETA {}", work.what, bar,
+                     std::floor(100 * part), work.done, work.total, work.note, rate(1 / per_image_),
+                     duration(left * seconds_));
 }
 
-void Progress::draw(const Step& step) {
+void Progress::draw(const Work& work) {
   if (style_ == Style::plain) {
-    os_ << text(step, 0) << '\n' << std::flush;
+    os_ << text(work, 0) << '\n' << std::flush;
     return;
   }
   // A line that does not fit would wrap and could not be drawn over: the bar gives way, then the
   // text is cut.
   const int width = std::max(width_() - 1, 0);
-  std::string line = text(step, 0);
+  std::string line = text(work, 0);
   const int room = width - static_cast<int>(line.size()) - 4;
   if (room >= 5)
-    line = text(step, std::min(room, 24));
+    line = text(work, std::min(room, 24));
   else
     line.resize(std::min(line.size(), static_cast<std::size_t>(width)));
   os_ << '\r' << line << "\x1b[K" << std::flush;

@@ -67,6 +67,12 @@ TEST_CASE("cli: the other commands' flags fill their options") {
   CHECK(eval.eps == std::vector<Eps>{{"0.3", 0.3}});
   CHECK(eval.batch == 9);
   CHECK(eval.json);
+  CHECK_FALSE(eval.attack);
+  const auto attacked = parsed<EvalOptions>(
+      {"eval", "r", "--attack", "pgd:steps=9;fgsm", "--attack-images=100", "--attack-seed", "3"});
+  CHECK(attacked.attack == "pgd:steps=9;fgsm");
+  CHECK(attacked.attack_images == 100);
+  CHECK(attacked.attack_seed == 3);
   const auto audit = parsed<AuditOptions>({"audit", "--html", "runs/a", "--data", "d"});
   CHECK(audit.run == "runs/a");
   CHECK(audit.data == "d");
@@ -141,6 +147,8 @@ TEST_CASE("cli: values out of range are refused, naming flag and value") {
         "--eps: expected radii > 0 such as 0.3 or 36/255, got '36/0'");
   CHECK(refusal({"eval", "r", "--eps", "abc"}) ==
         "--eps: expected radii > 0 such as 0.3 or 36/255, got 'abc'");
+  CHECK(refusal({"eval", "r", "--attack-images", "0"}) ==
+        "--attack-images: expected an integer >= 1, got '0'");
   CHECK(refusal({"models", "--input", "0x0"}) ==
         "--input: expected extents >= 1 such as 28x28x1, got '0x0'");
   CHECK(refusal({"export", "r", "--to", "onnx", "--out", "f"}) ==

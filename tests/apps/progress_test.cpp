@@ -54,6 +54,18 @@ TEST_CASE("progress: rate and time left follow the steps") {
   CHECK(bench.take() == "epoch 2/3   50%  5/10  loss 0.5  100 images/s  ETA 0:15\n");
 }
 
+TEST_CASE("progress: other work tells what it is, and how much of it is done") {
+  Bench bench(Progress::Style::plain);
+  bench.now += 10;
+  bench.progress.advance({.what = "pgd at 0.3",
+                          .done = 500,
+                          .total = 2000,
+                          .units = 500,
+                          .images = 500,
+                          .note = "7 broken"});
+  CHECK(bench.take() == "pgd at 0.3   25%  500/2000  7 broken  50 images/s  ETA 0:30\n");
+}
+
 TEST_CASE("progress: a pause does not count as a slow step") {
   Bench bench(Progress::Style::plain);
   bench.step(1, 1);
