@@ -19,7 +19,8 @@ std::string two(double percent) { return fmt::format("{:.2f}", percent); }
 std::string settings_text(const AttackOutcome& outcome) {
   std::string text;
   for (const auto& [key, value] : outcome.settings) {
-    text += (text.empty() ? "" : ",") + key + '=' + value;
+    if (!text.empty()) text += ',';
+    text.append(key).append("=").append(value);
   }
   return text;
 }
@@ -67,7 +68,7 @@ std::string wrapped(const std::string& options) {
 
 std::string attack_text(const AttackEvaluation& evaluation, const std::vector<Eps>& eps) {
   std::vector<std::string> heading = {"norm", "eps", "certified", "attacked"};
-  for (const AttackOutcome& outcome : evaluation.outcomes) heading.push_back(outcome.label);
+  for (const AttackOutcome& outcome : evaluation.outcomes) heading.emplace_back(outcome.label);
   std::vector<std::vector<std::string>> rows = {heading};
   for (const Sandwich& sandwich : evaluation.sandwiches) {
     for (std::size_t e = 0; e < eps.size(); ++e) {

@@ -24,7 +24,7 @@ std::filesystem::path write_image(const std::filesystem::path& path, const Tenso
     const double level = std::clamp((image.at(k) - low) / (high - low), 0.0, 1.0);
     text += static_cast<char>(static_cast<unsigned char>(std::lround(255 * level)));
   }
-  const std::filesystem::path file = path.string() + (is_grey ? ".pgm" : ".ppm");
+  std::filesystem::path file = path.string() + (is_grey ? ".pgm" : ".ppm");
   write_file(file, text);
   return file;
 }

@@ -119,9 +119,10 @@ AttackLoss attack_loss(AttackObjective objective, const Tensor& logits, Labels l
 std::vector<std::int32_t> targets_of(const AttackTarget& target, const Tensor& clean, Labels labels,
                                      std::int64_t restart) {
   check(clean, labels);
+  std::vector<std::int32_t> all(labels.size(), no_target);
   switch (target.kind) {
     case AttackTarget::Kind::none:
-      return std::vector<std::int32_t>(labels.size(), no_target);
+      return all;
     case AttackTarget::Kind::least_likely:
       return ranked_class(clean, labels, clean.dim(1) - 2);
     case AttackTarget::Kind::each:
@@ -132,9 +133,8 @@ std::vector<std::int32_t> targets_of(const AttackTarget& target, const Tensor& c
   require<ValueError>(0 <= target.fixed && target.fixed < clean.dim(1),
                       "attack: expected a target class in 0..", clean.dim(1) - 1, ", got ",
                       target.fixed);
-  std::vector<std::int32_t> all(labels.size(), target.fixed);
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (all[i] == labels[i]) all[i] = no_target;
+    if (labels[i] != target.fixed) all[i] = target.fixed;
   }
   return all;
 }

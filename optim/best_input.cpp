@@ -50,7 +50,7 @@ NearestWrong::NearestWrong(const AttackTask& task, BallNorm norm)
 
 std::vector<std::uint8_t> NearestWrong::offer(std::span<const std::int64_t> rows, const Tensor& y,
                                               const Tensor& logits) {
-  const std::vector<std::uint8_t> wrong = misclassified(logits, gathered(labels_, rows));
+  std::vector<std::uint8_t> wrong = misclassified(logits, gathered(labels_, rows));
   const std::vector<double> far = row_distances(norm_, gather_rows(images_, rows), y);
   std::vector<std::int64_t> better;
   std::vector<std::int64_t> from;

@@ -68,7 +68,7 @@ std::size_t NotedSettings::word(std::string_view key, const std::vector<std::str
 std::string NotedSettings::word_or_integer(std::string_view key,
                                            const std::vector<std::string>& words,
                                            std::string_view fallback, std::int64_t high) {
-  const std::string value = settings_.text(key, fallback);
+  std::string value = settings_.text(key, fallback);
   std::int64_t number = -1;
   const auto [stop, failure] = std::from_chars(value.data(), value.data() + value.size(), number);
   const bool is_number = failure == std::errc() && stop == value.data() + value.size();

@@ -12,7 +12,7 @@ Tensor checked_logits(const Tensor& y, const Tensor& x) {
                       "attack: expected logits of shape [", x.dim(0), ", C] with C >= 2, got ",
                       y.shape());
   Tensor logits = y.to(DType::f64);
-  const double* f = logits.data<double>();
+  const auto* f = logits.data<double>();
   for (std::int64_t i = 0; i < logits.size(); ++i) {
     require<NumericError>(std::isfinite(f[i]), "attack: expected finite logits, got ", f[i],
                           " for class ", i % y.dim(1), " of row ", i / y.dim(1));
