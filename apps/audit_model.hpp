@@ -7,6 +7,7 @@
 
 #include <isotape/apps/gradient_flow.hpp>
 #include <isotape/layers/model.hpp>
+#include <isotape/layers/self_audit.hpp>
 
 namespace isotape {
 
@@ -14,7 +15,7 @@ namespace isotape {
 // singular value of 1 by 1e-7 at most; gradients pass through a layer in f32.
 
 /// Of |sigma - 1| and of the residual, where a layer keeps norms.
-inline constexpr double sigma_tolerance = 1e-6;
+inline constexpr double sigma_tolerance = drift_tolerance;
 /// Of the factor by which a layer multiplies the norm of a gradient, relative.
 inline constexpr double gain_tolerance = 1e-4;
 

@@ -86,6 +86,17 @@ void MetricsLog::append(std::int64_t step, double loss) {
   write(Json{{"step", step}, {"loss", loss}}.dump());
 }
 
+void MetricsLog::append(std::int64_t step, const SelfAudit& audit) {
+  write(Json{{"step", step},
+             {"audit",
+              {{"lipschitz_bound", audit.bound},
+               {"residual", audit.residual.value},
+               {"residual_reason", audit.residual.reason},
+               {"remedies", audit.remedies},
+               {"drift", audit.drift.value_or("")}}}}
+            .dump());
+}
+
 void MetricsLog::write(const std::string& line) {
   file_ << line << std::endl;
   require<IoError>(file_.good(), path_.string(), ": expected a file that can be written; is the ",
@@ -95,6 +106,7 @@ void MetricsLog::write(const std::string& line) {
 LoggedMetrics read_metrics(const std::filesystem::path& path) {
   LoggedMetrics metrics;
   for_each_line(path, [&](const std::string&, const Json& json) {
+    if (json.contains("audit")) return;
     if (!json.contains("epoch")) {
       metrics.losses.emplace_back(json.at("step"), json.at("loss"));
       return;

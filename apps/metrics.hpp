@@ -9,6 +9,7 @@
 
 #include <isotape/apps/eps.hpp>
 #include <isotape/apps/evaluation.hpp>
+#include <isotape/layers/self_audit.hpp>
 
 namespace isotape {
 
@@ -42,6 +43,8 @@ class MetricsLog {
   void append(const EpochMetrics& metrics, const std::vector<Eps>& eps);
   /// Mean loss of the steps up to this one since the last such line.
   void append(std::int64_t step, double loss);
+  /// What the network found out about its own constraints.
+  void append(std::int64_t step, const SelfAudit& audit);
 
  private:
   void write(const std::string& line);

@@ -31,6 +31,7 @@ struct TrainOptions {
   std::optional<std::string> schedule;
   std::optional<double> clip_norm;
   std::optional<std::string> orthogonal_update;
+  std::optional<std::int64_t> audit_every;
   std::optional<std::string> augment;
   std::optional<std::string> select_on;
   std::optional<std::vector<Eps>> eps;

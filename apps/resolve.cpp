@@ -89,6 +89,7 @@ RunConfig resolve(const TrainOptions& options) {
   config.loss = options.loss.value_or("multi-margin");
   config.margin = options.margin.value_or(default_margin(domain));
   config.low_rank = options.low_rank.value_or("none");
+  config.audit_every = options.audit_every.value_or(0);
   config.optimizer = options.optimizer.value_or("adam");
   config.schedule = options.schedule.value_or("exponential");
   config.clip_norm = options.clip_norm.value_or(0);

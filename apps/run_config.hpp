@@ -29,6 +29,7 @@ struct RunConfig {
   std::string schedule;           ///< what Schedule::parse() reads
   double clip_norm = 0;           ///< 0: none
   std::string orthogonal_update;  ///< "reparametrize" or "retract"
+  std::int64_t audit_every = 0;   ///< steps; 0: never
   std::vector<Eps> eps;
   std::int64_t seed = 0;
   std::int64_t threads = 0;

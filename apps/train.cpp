@@ -129,7 +129,23 @@ class Run {
     progress_.step({epoch, config_.epochs, (result.step - 1) % per_epoch + 1, per_epoch,
                     result.images, result.loss});
     if (const auto loss = training_.take_recent_loss()) log_.append(result.step, *loss);
+    if (config_.audit_every > 0 && result.step % config_.audit_every == 0) audit(result.step);
     if (result.epoch_ended) end_epoch(epoch, result.lr);
+  }
+
+  // Stops a run whose constraints do not hold, with its state saved.
+  void audit(std::int64_t step) {
+    const SelfAudit audit = self_audit(training_.model().net);
+    log_.append(step, audit);
+    for (const std::string& remedy : audit.remedies) {
+      progress_.pause();
+      progress_.line(fmt::format("step {}: {}", step, remedy));
+    }
+    if (!audit.drift) return;
+    save(files_, training_);
+    throw CheckError(message("step ", step, ": ", *audit.drift,
+                             "; the run is saved, and stops because --audit-every ",
+                             config_.audit_every, " asked for the check"));
   }
 
   void end_epoch(std::int64_t epoch, double lr) {

@@ -22,6 +22,7 @@ inline constexpr Limits positive{0, 1e9, true, "a number > 0"};
 inline constexpr Limits not_negative{0, 1e9, false, "a number >= 0"};
 inline constexpr Limits a_seed{0, 9.2e18, false, "an integer >= 0"};
 inline constexpr Limits a_count{1, 1e9, false, "an integer >= 1"};
+inline constexpr Limits a_step_count{0, 1e9, false, "an integer >= 0"};
 inline constexpr Limits a_batch{1, 65536, false, "an integer in 1..65536"};
 inline constexpr Limits a_thread_count{1, 1024, false, "an integer in 1..1024"};
 
@@ -97,6 +98,11 @@ void for_each_training_setting(Options& options, Visit&& visit) {
                 {},
                 {"reparametrize", "retract"}},
         options.orthogonal_update);
+  visit(Setting{"audit-every", "N",
+                "steps between checks of all constraints: a drifting layer iterates more, or the "
+                "run stops; 0: none [0]",
+                training, a_step_count},
+        options.audit_every);
 }
 
 /// Those of what is reported, and of what makes two runs equal.

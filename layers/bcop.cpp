@@ -106,7 +106,7 @@ bool BcopConv2d::is_recorded() const {
 
 // Of all that the kernel is made of: versions only grow, so their sum changes with either.
 std::uint64_t BcopConv2d::version() const {
-  return weight_.raw.version() + (projectors_ ? projectors_->raw.version() : 0);
+  return weight_.version() + (projectors_ ? projectors_->version() : 0);
 }
 
 Var BcopConv2d::kernel() const {

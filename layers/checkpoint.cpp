@@ -6,6 +6,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/safetensors.hpp>
+#include <isotape/layers/self_audit.hpp>
 #include <isotape/layers/weight.hpp>
 #include <isotape/ops/reshape.hpp>
 #include <isotape/version.hpp>
@@ -151,6 +152,9 @@ LoadedModel load_model(const std::filesystem::path& path, const LoadOptions& opt
     reader.compare_fold(name, tensor, options);
   }
   reader.finish();
+  for (std::string& warning : broken_constraints(net)) {
+    loaded.warnings.push_back(path.string() + ": " + std::move(warning));
+  }
   return loaded;
 }
 

@@ -24,7 +24,9 @@ struct LoadOptions {
 
 struct LoadedModel {
   Model model;
-  std::vector<std::string> warnings;  ///< one per raw weight that had lost rank and was completed
+  /// One per raw weight that had lost rank and was completed, and per constraint that does not
+  /// hold, at sigma_min or sigma_max.
+  std::vector<std::string> warnings;
 };
 
 /// Reads what save_model() wrote and folds the weights anew from the raw tensors.

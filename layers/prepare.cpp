@@ -16,7 +16,7 @@ void prepare_polar(const std::vector<NamedWeight>& weights) {
     Parameter& raw = named.weight->raw;
     matrices.push_back(reshape(raw.var(), matrix_shape(raw.value().shape())));
   }
-  BjorckOptions options = std::get<Bjorck>(weights[0].weight->parametrization()).options;
+  BjorckOptions options = weights[0].weight->polar_options();
   options.measure = false;
   std::vector<BjorckReport> reports;
   const Vars factors = bjorck(matrices, options, &reports);
@@ -46,14 +46,14 @@ void prepare_weights(std::span<const NamedWeight> weights) {
   std::vector<std::vector<NamedWeight>> groups;  // one per set of options
   for (const NamedWeight& named : weights) {
     Weight& weight = *named.weight;
-    const auto* polar = std::get_if<Bjorck>(&weight.parametrization());
-    if (polar == nullptr || weight.raw.manifold || !weight.raw.is_recorded()) {
+    const bool is_polar = std::holds_alternative<Bjorck>(weight.parametrization());
+    if (!is_polar || weight.raw.manifold || !weight.raw.is_recorded()) {
       make(named);
       continue;
     }
     if (!weight.is_missing()) continue;
     const auto same = [&](const std::vector<NamedWeight>& group) {
-      return std::get<Bjorck>(group[0].weight->parametrization()).options == polar->options;
+      return group[0].weight->polar_options() == weight.polar_options();
     };
     const auto group = std::find_if(groups.begin(), groups.end(), same);
     (group == groups.end() ? groups.emplace_back() : *group).push_back(named);

@@ -68,6 +68,9 @@ Weight::Weight(const Shape& shape, const Parametrization& parametrization, Rng& 
   const auto fan_in = static_cast<double>(matrix[-1]);
   if (const auto* bjorck = std::get_if<Bjorck>(&parametrization_)) {
     raw_gain_ = bjorck->raw_gain > 0 ? bjorck->raw_gain : 1 / std::sqrt(fan_in);
+    if (bjorck->options.iterations > 0) {
+      iterations_ = Tensor::full({1}, bjorck->options.iterations);
+    }
   }
   if (const auto* qr = std::get_if<CholeskyQr>(&parametrization_)) {
     require<ValueError>(qr->raw_gain > 0, "cholesky-qr: expected raw_gain > 0, got ", qr->raw_gain);
@@ -89,9 +92,7 @@ Weight::Weight(const Shape& shape, const Parametrization& parametrization, Rng& 
 // The constraint on a recorded matrix, or list of matrices.
 Var Weight::constrain(const Var& matrix) {
   if (raw.manifold) return scale(matrix, 1 / raw.manifold->scale);
-  if (const auto* polar = std::get_if<Bjorck>(&parametrization_)) {
-    return bjorck(matrix, polar->options);
-  }
+  if (std::holds_alternative<Bjorck>(parametrization_)) return bjorck(matrix, polar_options());
   if (const MatrixMap* map = matrix_map(parametrization_)) return map->apply(matrix);
   if (std::holds_alternative<CholeskyQr>(parametrization_)) return cholesky_qr(matrix);
   if (const auto* spectral = std::get_if<SpectralNorm>(&parametrization_)) {
@@ -99,7 +100,7 @@ Var Weight::constrain(const Var& matrix) {
         spectral_norm(matrix.value(), spectral->iterations, SpectralEstimate{.u = u_, .v = v_});
     u_ = estimate.u;
     v_ = estimate.v;
-    ++power_iterations_;
+    ++moves_;
     return spectral_normalize(matrix, u_, v_);
   }
   return matrix;
@@ -129,9 +130,9 @@ Tensor Weight::folded_f64() const {
   const Paused paused;
   const Shape& shape = raw.value().shape();
   const Tensor wide = raw.value().to(DType::f64).reshaped(matrix_shape(shape));
-  if (const auto* polar = std::get_if<Bjorck>(&parametrization_)) {
+  if (std::holds_alternative<Bjorck>(parametrization_)) {
     // The map that was trained: a fixed number of steps stays what it is.
-    BjorckOptions options = polar->options;
+    BjorckOptions options = polar_options();
     options.path = BjorckPath::exact;
     options.tolerance = 0;
     return bjorck(wide, options).value().reshaped(shape);
@@ -167,6 +168,12 @@ bool Weight::is_factor() const {
   return bjorck != nullptr && bjorck->options.iterations == 0;
 }
 
+BjorckOptions Weight::polar_options() const {
+  BjorckOptions options = std::get<Bjorck>(parametrization_).options;
+  if (iterations_) options.iterations = static_cast<int>(iterations_.item());
+  return options;
+}
+
 bool Weight::is_orthogonal() const {
   const MatrixMap* map = matrix_map(parametrization_);
   return is_factor() || (map != nullptr && map->is_orthogonal());
@@ -177,6 +184,23 @@ Residual Weight::residual() const {
   const Tensor weight = folded().to(DType::f64);
   return {orthogonality_defect(weight.reshaped(matrix_shape(weight.shape()))),
           "max |W^T W - I|, smaller side"};
+}
+
+Residual Weight::unconverged() const {
+  if (!iterations_) return {0, "not made by a fixed number of iterations"};
+  const Tensor weight = folded().to(DType::f64);
+  return {
+      orthogonality_defect(weight.reshaped(matrix_shape(weight.shape()))),
+      message("max |W^T W - I|, smaller side, after ", polar_options().iterations, " iterations")};
+}
+
+std::optional<int> Weight::iterate_more() {
+  constexpr int most = 64;
+  if (!iterations_ || polar_options().iterations >= most) return std::nullopt;
+  const int more = std::min(most, 2 * polar_options().iterations);
+  iterations_ = Tensor::full({1}, more);
+  ++moves_;
+  return more;
 }
 
 std::optional<std::string> Weight::complete_null_space(const std::string& name) {
@@ -212,6 +236,7 @@ void Weight::retract() {
 }
 
 void Weight::collect(const std::string& prefix, BufferList& buffers) {
+  if (iterations_) buffers.push_back({prefix + "iterations", &iterations_});
   if (!u_) return;
   buffers.push_back({prefix + "u", &u_});
   buffers.push_back({prefix + "v", &v_});

@@ -43,8 +43,11 @@ class Weight {
 
   /// The weight of this recording (made once per version of raw), or the folded weight.
   Var var();
+  /// The options of bjorck, with the number of iterations in use.
+  /// @pre  the parametrization is Bjorck
+  BjorckOptions polar_options() const;
   /// Grows with all that folded() is made of.
-  std::uint64_t version() const { return raw.version() + power_iterations_; }
+  std::uint64_t version() const { return raw.version() + moves_; }
   /// The weight, evaluated in f64 from raw and rounded once to raw's type; cached.
   Tensor folded() const;
   /// The same in f64, not rounded and not cached.
@@ -54,6 +57,12 @@ class Weight {
   bool is_orthogonal() const;
   /// max |W^T W - I| (smaller side) of the folded weight, for an orthogonal parametrization.
   Residual residual() const;
+  /// The same of a weight that a fixed number of iterations makes, which promises nothing: how far
+  /// it is from what more of them would make. 0 for others.
+  Residual unconverged() const;
+  /// Twice as many iterations from now on, at most 64.
+  /// @return their number; none if the weight is made by no such number, or by 64
+  std::optional<int> iterate_more();
 
   /// Where raw has lost rank, adds a seeded orthonormal basis of its null space, so that it has an
   /// orthogonal factor; a polar factor agrees with the old one on the old range. Returns a warning
@@ -78,7 +87,8 @@ class Weight {
   double raw_gain_ = 1;
   Tensor u_;  // of the power iteration
   Tensor v_;
-  std::uint64_t power_iterations_ = 0;  // how often u and v have moved
+  Tensor iterations_;        // [1], of bjorck with a fixed number: the one in use
+  std::uint64_t moves_ = 0;  // how often u, v or the number of iterations have changed
   VersionCache folded_;
 };
 

@@ -1,6 +1,6 @@
-# cmake -DCOMMAND=<isotape> -DMODEL=<file.toml> -DWORK=<folder> -DEXTRA=<flags> -P resume.cmake
+# cmake -DCOMMAND=<isotape> -DMODEL=<file.toml> -DWORK=<folder> -DEXTRA=<flags> [-DEXPECT=<text>] -P resume.cmake
 # A run that is stopped twice, in the middle of an epoch too, and resumed ends with the bytes of the
-# straight run; so does a second straight run.
+# straight run; so does a second straight run. Its metrics hold the text EXPECT.
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 
@@ -39,3 +39,8 @@ isotape(train ${flags} --out stopped --max-steps 3)
 isotape(train --resume stopped --max-steps 27 --quiet)
 isotape(train --resume stopped --quiet)
 expect_equal(straight stopped)
+file(READ ${WORK}/straight/metrics.jsonl metrics)
+string(FIND "${metrics}" "${EXPECT}" position)
+if(position EQUAL -1)
+  message(SEND_ERROR "metrics.jsonl: expected '${EXPECT}', got\n${metrics}")
+endif()
