@@ -50,6 +50,14 @@ violation(lapacke "core/blas.cpp" "#include <lapacke.h>\n"
           "core/blas.cpp: LAPACKE brings a second BLAS into the process: lapacke.h")
 violation(third_party_in_header "datasets/idx.hpp" "#include <zlib.h>\n"
           "datasets/idx.hpp: a header of the library may not include zlib.h")
+violation(checker_of_core "apps/verify/radii.cpp" "#include <isotape/core/error.hpp>\n"
+          "apps/verify/radii.cpp: the checker stands alone: isotape/core/error.hpp")
+violation(checker_of_apps "apps/verify/radii.cpp" "#include <isotape/apps/errors.hpp>\n"
+          "apps/verify/radii.cpp: the checker stands alone: isotape/apps/errors.hpp")
+violation(checker_relative "apps/verify/radii.cpp" "#include \"../errors.hpp\"\n"
+          "apps/verify/radii.cpp: the checker stands alone: ../errors.hpp")
+violation(checker_threads "apps/verify/radii.cpp" "#include <omp.h>\n"
+          "apps/verify/radii.cpp: the checker stands alone: omp.h")
 violation(untested_op "ops/roll.hpp" "#pragma once\n"
           "ops/roll.hpp: expected its test, tests/ops/roll_test.cpp")
 string(REPEAT "\n" 401 lines)
@@ -79,6 +87,8 @@ file(WRITE ${tree}/layers/module.cpp "#include <isotape/ops/pad.hpp>\n")
 file(WRITE ${tree}/optim/adam.cpp "#include <isotape/layers/module.hpp>\n")
 file(WRITE ${tree}/datasets/idx.cpp "#include <zlib.h>\n\n#include <isotape/core/shape.hpp>\n")
 file(WRITE ${tree}/apps/main.cpp "#include <CLI/CLI.hpp>\n\n#include <isotape/optim/adam.hpp>\n")
+file(WRITE ${tree}/apps/verify/verify.cpp
+     "#include <vector>\n\n#include <isotape/apps/verify/radii.hpp>\n")
 file(WRITE ${tree}/tests/core/shape_test.cpp "#include \"../support.hpp\"\n")
 file(WRITE ${tree}/tests/ops/pad_test.cpp "#include <isotape/ops/pad.hpp>\n")
 if(file_${VIOLATION} STREQUAL "ops/conv2d_onednn.hpp")

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +24,6 @@ Images read_test_images(const std::string& dataset, const std::filesystem::path&
                         std::int64_t count);
 
 /// >= the norm of an image of pixels byte / scale.
-double pixel_norm(std::span<const std::uint8_t> pixels, std::int64_t scale);
+double pixel_norm(std::string_view pixels, std::int64_t scale);
 
 }  // namespace isotape::verify

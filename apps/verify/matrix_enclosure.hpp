@@ -8,26 +8,23 @@
 
 namespace isotape::verify {
 
-/// A square symmetric matrix of f64, both halves stored, row by row.
-struct Symmetric {
-  std::int64_t n = 0;
-  std::vector<double> entries;  // n * n
-};
-
-/// A proved upper bound of |d|_2, by the Frobenius norm of its 2^squarings-th power.
+/// A proved upper bound of |d|_2 of a symmetric matrix, by the Frobenius norm of its power
+/// 2^squarings: too large by a factor of at most n^(1 / 2^(squarings + 1)) and by roundings.
 ///
-/// Too large by a factor of at most n^(1 / 2^(squarings + 1)), and by the roundings of the powers.
-double norm_bound(Symmetric d, int squarings);
+/// @param d  [n, n], both halves; a number that is not finite gives infinity
+double symmetric_norm(std::int64_t n, std::vector<double> d, int squarings);
 
-/// x x^T, each entry off by at most gamma(m) of the entry of |x| |x|^T, but for underflow, which
-/// products of f32 numbers do not know.
+/// A proved upper bound of |x|_2, by that of x x^T.
 ///
-/// @param x  [n, m], row by row
-Symmetric gram(std::span<const double> x, std::int64_t n, std::int64_t m);
+/// @param x  [n, m]
+double norm(std::int64_t n, std::int64_t m, const std::vector<double>& x, int squarings);
 
-/// Proved enclosure of the singular values of a matrix (of min(rows, columns) of them).
+/// Proved enclosure of the min(rows, columns) singular values of a matrix.
 ///
-/// @param w  [rows, columns], row by row, finite
+/// @param w  [rows, columns], finite
 Enclosure matrix_enclosure(std::span<const float> w, std::int64_t rows, std::int64_t columns);
+
+/// The roots of [center - distance, center + distance], outwards; 0 for what is below it.
+Enclosure roots_around(double center, double distance);
 
 }  // namespace isotape::verify

@@ -1,0 +1,315 @@
+#include <isotape/apps/verify/network.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <isotape/apps/verify/arithmetic.hpp>
+#include <isotape/apps/verify/convolution_enclosure.hpp>
+#include <isotape/apps/verify/failure.hpp>
+#include <isotape/apps/verify/matrix_enclosure.hpp>
+
+namespace isotape::verify {
+namespace {
+
+constexpr std::int64_t most_entries = std::int64_t{1} << 22U;
+
+// Side by side, so that no product overflows.
+bool fits(const Extents& x) {
+  const bool sides =
+      x.rows <= most_entries && x.columns <= most_entries && x.channels <= most_entries;
+  return sides && x.pixels() <= most_entries && x.size() <= most_entries;
+}
+
+void expect(bool holds, const Operation& o, const std::string& expected, const Extents& found) {
+  if (!holds)
+    throw Failure(o.name + " (" + o.op + "): expected " + expected + ", found " + found.text());
+}
+
+// >= the norm of these numbers: as many squares and sums, each rounded, as there are numbers.
+double norm_up(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double entry : x) sum += entry * entry;
+  return sqrt_up(inflated(sum, static_cast<double>(x.size()) + 1));
+}
+
+// The root of the largest row sum times the largest column sum of |W|, for `inputs` columns; the
+// sum of |w| over a column of a kernel goes over all its taps. The order of a sum does not matter.
+double absolute_bound(const std::vector<float>& w, std::int64_t filters, std::int64_t inputs,
+                      std::int64_t taps, std::int64_t groups) {
+  std::vector<double> rows(filters);
+  std::vector<double> columns(groups * inputs);
+  for (std::int64_t e = 0; e < filters * inputs * taps; ++e) {
+    const std::int64_t o = e / (inputs * taps);
+    const auto size = std::abs(static_cast<double>(w[e]));
+    rows[o] += size;
+    columns[o / (filters / groups) * inputs + e / taps % inputs] += size;
+  }
+  const auto terms = static_cast<double>(w.size());
+  const double row = inflated(*std::max_element(rows.begin(), rows.end()), terms);
+  const double column = inflated(*std::max_element(columns.begin(), columns.end()), terms);
+  return sqrt_up(mul_up(row, column));
+}
+
+void add_bias(Layer& layer, const WeightsFile& weights) {
+  const std::int64_t count = layer.out.channels;
+  layer.bias.assign(count, 0);
+  if (!layer.op->bias.empty()) {
+    const StoredTensor& bias = weights.at(layer.op->bias, std::vector<std::int64_t>{count});
+    layer.bias.assign(bias.entries.begin(), bias.entries.end());
+    layer.added = mul_up(norm_up(layer.bias), sqrt_up(static_cast<double>(layer.out.pixels())));
+  }
+}
+
+void resolve_linear(Layer& layer, const WeightsFile& weights) {
+  const Operation& o = *layer.op;
+  const StoredTensor& w = weights.at(o.weight, 2);
+  expect(layer.in.flat && layer.in.channels == w.shape[1], o,
+         "an input of [" + std::to_string(w.shape[1]) + "]", layer.in);
+  layer.filters = w.shape;
+  layer.products = w.shape[1];
+  layer.out.channels = w.shape[0];
+  layer.weight.assign(w.entries.begin(), w.entries.end());
+  layer.absolute = absolute_bound(w.entries, w.shape[0], w.shape[1], 1, 1);
+  add_bias(layer, weights);
+}
+
+std::int64_t output_side(const Layer& layer, int axis, std::int64_t side) {
+  const Operation& o = *layer.op;
+  const std::int64_t reach = o.dilation * (layer.filters.at(axis + 2) - 1) + 1;
+  const std::int64_t padded = side + o.before.at(axis) + o.after.at(axis);
+  expect(padded >= reach, o, "an input of at least the kernel's size", layer.in);
+  const std::int64_t result = (padded - reach) / o.stride + 1;
+  expect(!o.circular || result * o.stride == side, o,
+         "sides of stride times those of the output under circular padding", layer.in);
+  return result;
+}
+
+void resolve_conv(Layer& layer, const WeightsFile& weights) {
+  const Operation& o = *layer.op;
+  const StoredTensor& w = weights.at(o.weight, 4);
+  layer.filters = w.shape;
+  const std::int64_t taps = w.shape[2] * w.shape[3];
+  expect(!layer.in.flat && layer.in.channels == o.groups * w.shape[1] && w.shape[0] % o.groups == 0,
+         o, "an image of groups times the kernel's inputs", layer.in);
+  layer.out = {output_side(layer, 0, layer.in.rows), output_side(layer, 1, layer.in.columns),
+               w.shape[0], false};
+  layer.products = taps * w.shape[1];
+  layer.weight.resize(w.entries.size());
+  for (std::int64_t e = 0; e < std::ssize(layer.weight); ++e) {
+    const std::int64_t tap = e % taps;
+    const std::int64_t input = e / taps % w.shape[1];
+    layer.weight[e / layer.products * layer.products + tap * w.shape[1] + input] =
+        static_cast<double>(w.entries[e]);
+  }
+  layer.absolute = absolute_bound(w.entries, w.shape[0], w.shape[1], taps, o.groups);
+  add_bias(layer, weights);
+}
+
+// A difference of two f32 numbers in f32 arithmetic is the nearest f32 number.
+void resolve_center(Layer& layer, const WeightsFile& weights) {
+  const std::vector<std::int64_t> shape{layer.in.channels};
+  const StoredTensor& mean = weights.at(layer.op->mean, shape);
+  const StoredTensor& bias = weights.at(layer.op->bias, shape);
+  for (std::int64_t c = 0; c < layer.in.channels; ++c) {
+    const float difference = bias.entries[c] - mean.entries[c];
+    layer.bias.push_back(static_cast<double>(difference));
+  }
+  layer.added = mul_up(norm_up(layer.bias), sqrt_up(static_cast<double>(layer.in.pixels())));
+}
+
+// a = 1 / (1 + exp(-mix)). libm's exp is taken to be right to 2^-50 of its value, or beyond the
+// largest number where it says so.
+void resolve_convex(Layer& layer, const WeightsFile& weights) {
+  const std::vector<std::int64_t> shape{1};
+  layer.mix = static_cast<double>(weights.at(layer.op->mix, shape).entries[0]);
+  const double power = std::exp(-layer.mix);
+  const double largest = std::numeric_limits<double>::max();
+  const double least = mul_down(std::min(power, largest), 1 - 0x1p-50);
+  layer.share.lower = std::max(0.0, div_down(1, add_up(1, mul_up(power, 1 + 0x1p-50))));
+  layer.share.upper = std::min(1.0, div_up(1, add_down(1, std::max(0.0, least))));
+}
+
+void resolve_pool(Layer& layer) {
+  const Operation& o = *layer.op;
+  const bool covered = !layer.in.flat && layer.in.rows >= o.kernel &&
+                       layer.in.columns >= o.kernel && (layer.in.rows - o.kernel) % o.stride == 0 &&
+                       (layer.in.columns - o.kernel) % o.stride == 0;
+  expect(covered, o, "an image that the windows cover", layer.in);
+  layer.out.rows = (layer.in.rows - o.kernel) / o.stride + 1;
+  layer.out.columns = (layer.in.columns - o.kernel) / o.stride + 1;
+}
+
+void resolve_branches(Layer& layer, const WeightsFile& weights) {
+  const Operation& o = *layer.op;
+  Extents input = layer.in;
+  if (o.op == "split") {
+    const auto count = std::ssize(o.branches);
+    expect(count > 0 && input.channels % count == 0, o, "channels for equal shares", layer.in);
+    input.channels /= count;
+  }
+  for (const Chain& chain : o.branches) {
+    layer.branches.push_back(resolve(chain, input, weights));
+    const Extents out = layer.branches.back().empty() ? input : layer.branches.back().back().out;
+    if (layer.branches.size() == 1) {
+      layer.out = out;
+      continue;
+    }
+    const bool joins = o.op == "sum"
+                           ? out == layer.out
+                           : out.rows == layer.out.rows && out.columns == layer.out.columns &&
+                                 out.flat == layer.out.flat;
+    expect(joins, o, "branches whose outputs join", out);
+    if (o.op != "sum") layer.out.channels += out.channels;
+  }
+  expect(!layer.branches.empty(), o, "branches", layer.in);
+  expect(o.op != "convex" || layer.out == layer.in, o, "layers that keep the shape", layer.out);
+}
+
+// What the operations without weights of linear maps give.
+void resolve_plain(Layer& layer) {
+  const Operation& o = *layer.op;
+  Extents& out = layer.out;
+  const std::int64_t square = o.factor * o.factor;
+  if (o.op == "sort" || o.op == "maxout") {
+    expect(out.channels % o.size == 0, o, "channels in groups of " + std::to_string(o.size),
+           layer.in);
+    if (o.op == "maxout") out.channels /= o.size;
+  } else if (o.op == "leaky_relu") {
+    expect(std::abs(o.slope) <= 1, o, "a slope of size at most 1", layer.in);
+  } else if (o.op == "flatten") {
+    out = {1, 1, layer.in.size(), true};
+  } else if (o.op == "pixel_unshuffle") {
+    expect(!out.flat && out.rows % o.factor == 0 && out.columns % o.factor == 0, o,
+           "sides that are multiples of the factor", layer.in);
+    out = {out.rows / o.factor, out.columns / o.factor, out.channels * square, false};
+  } else if (o.op == "pixel_shuffle") {
+    expect(!out.flat && out.channels % square == 0, o,
+           "channels in multiples of the factor's square", layer.in);
+    out = {out.rows * o.factor, out.columns * o.factor, out.channels / square, false};
+  } else if (o.op == "upsample") {
+    expect(!out.flat, o, "an image", layer.in);
+    out = {out.rows * o.factor, out.columns * o.factor, out.channels, false};
+  } else if (o.op == "channel_shuffle") {
+    expect(out.channels % o.groups == 0, o, "channels in equal groups", layer.in);
+  } else if (o.op == "channel_pad" || o.op == "first_channels") {
+    expect(o.op == "channel_pad" ? o.channels >= out.channels : o.channels <= out.channels, o,
+           "channels to pad or to take from", layer.in);
+    out.channels = o.channels;
+  } else if (o.op == "global_avgpool") {
+    expect(!out.flat, o, "an image", layer.in);
+    out = {1, 1, out.channels, true};
+  } else if (o.op == "layer_center") {
+    expect(o.over == "pixels" || o.over == "channels" || o.over == "all", o,
+           "over: pixels, channels or all", layer.in);
+  }
+}
+
+Layer resolve_layer(const Operation& o, const Extents& in, const WeightsFile& weights) {
+  Layer layer;
+  layer.op = &o;
+  layer.in = layer.out = in;
+  if (o.op == "linear") {
+    resolve_linear(layer, weights);
+  } else if (o.op == "conv") {
+    resolve_conv(layer, weights);
+  } else if (o.op == "center") {
+    resolve_center(layer, weights);
+  } else if (o.op == "l2pool" || o.op == "avgpool") {
+    resolve_pool(layer);
+  } else if (!o.branches.empty() || o.op == "sum" || o.op == "concat" || o.op == "split") {
+    if (o.op == "convex") resolve_convex(layer, weights);
+    resolve_branches(layer, weights);
+  } else {
+    resolve_plain(layer);
+  }
+  expect(fits(layer.out), o, "at most 4194304 entries", layer.out);
+  return layer;
+}
+
+}  // namespace
+
+std::string Extents::text() const {
+  const std::string c = std::to_string(channels);
+  return flat ? '[' + c + ']'
+              : '[' + std::to_string(rows) + ", " + std::to_string(columns) + ", " + c + ']';
+}
+
+Network resolve(const Chain& layers, Extents input, const WeightsFile& weights) {
+  if (!fits(input)) {
+    throw Failure("input: expected at most 4194304 entries, found " + input.text());
+  }
+  Network network;
+  for (const Operation& o : layers) {
+    network.push_back(resolve_layer(o, input, weights));
+    input = network.back().out;
+  }
+  return network;
+}
+
+Enclosure own_sigma(const Layer& layer, const WeightsFile& weights) {
+  const Operation& o = *layer.op;
+  const StoredTensor& w = weights.at(o.weight, layer.filters);
+  if (o.op == "linear") return matrix_enclosure(w.entries, w.shape[0], w.shape[1]);
+  return convolution_enclosure({.filters = w.shape[0],
+                                .inputs = w.shape[1],
+                                .taps = {w.shape[2], w.shape[3]},
+                                .image = {layer.out.rows, layer.out.columns},
+                                .stride = o.stride,
+                                .dilation = o.dilation,
+                                .groups = o.groups,
+                                .circular = o.circular},
+                               w.entries);
+}
+
+double lipschitz(const Layer& layer) {
+  const Operation& o = *layer.op;
+  if (o.op == "linear" || o.op == "conv") return o.sigma.upper;
+  if (o.op == "upsample") return static_cast<double>(o.factor);
+  if (o.op == "gain") return std::abs(o.value);
+  double sum = 0;
+  double squares = 0;
+  double largest = 0;
+  for (const Network& branch : layer.branches) {
+    const double bound = lipschitz(branch, branch.size());
+    sum = add_up(sum, bound);
+    squares = add_up(squares, mul_up(bound, bound));
+    largest = std::max(largest, bound);
+  }
+  if (o.op == "sum") return sum;
+  if (o.op == "concat") return sqrt_up(squares);
+  if (o.op == "split") return largest;
+  if (o.op != "convex" || largest == 1) return 1;
+  // (1 - a) + a L is linear in a: largest at an end of a's enclosure.
+  const auto at = [&](double a) { return add_up(sub_up(1, a), mul_up(a, largest)); };
+  return std::max(at(layer.share.lower), at(layer.share.upper));
+}
+
+double lipschitz(const Network& network, std::size_t count) {
+  double product = 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double bound = lipschitz(network[i]);
+    if (bound != 1) product = product == 1 ? bound : mul_up(product, bound);
+  }
+  return product;
+}
+
+// The difference of two entries is rounded, its square doubles that, and is rounded with the sum.
+std::vector<std::vector<double>> pair_norms(const Layer& layer) {
+  const std::int64_t classes = layer.out.channels;
+  const std::int64_t inputs = layer.products;
+  std::vector<std::vector<double>> norms(classes, std::vector<double>(classes));
+  for (std::int64_t i = 0; i < classes; ++i) {
+    for (std::int64_t j = 0; j < i; ++j) {
+      double sum = 0;
+      for (std::int64_t k = 0; k < inputs; ++k) {
+        const double difference = layer.weight[i * inputs + k] - layer.weight[j * inputs + k];
+        sum += difference * difference;
+      }
+      norms[i][j] = norms[j][i] = sqrt_up(inflated(sum, static_cast<double>(inputs) + 3));
+    }
+  }
+  return norms;
+}
+
+}  // namespace isotape::verify

@@ -1,0 +1,141 @@
+#include <isotape/apps/verify/rounding.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace isotape::verify {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// The rules of one operation on an activation of norm n, off by e, m = n + e.
+class Rules {
+ public:
+  Rules(const Layer& layer, Accuracy x, const Format& format)
+      : layer_(layer),
+        o_(*layer.op),
+        n_(x.norm),
+        e_(x.error),
+        m_(add_up(n_, e_)),
+        format_(format) {}
+
+  Accuracy result() const {
+    if (o_.op == "linear" || o_.op == "conv") return affine();
+    if (o_.op == "leaky_relu") return {n_, rounded(gamma(2), m_, underflow(1))};
+    if (o_.op == "gain") return gain();
+    if (o_.op == "l2pool" || o_.op == "avgpool") return pool();
+    if (o_.op == "global_avgpool") {
+      const auto pixels = static_cast<double>(layer_.in.pixels());
+      return {n_, rounded(gamma(pixels + 6), m_, underflow(pixels))};
+    }
+    if (o_.op == "center") {
+      const double reach = add_up(m_, layer_.added);
+      return {add_up(n_, layer_.added), rounded(gamma(3), reach, underflow(1))};
+    }
+    if (o_.op == "layer_center") {
+      const double t = centered();
+      return {n_, rounded(2 * gamma(t + 6), m_, underflow(t))};
+    }
+    if (o_.op == "sum") return sum();
+    if (o_.op == "concat" || o_.op == "split") return join();
+    if (o_.op == "convex") return convex();
+    const double scale = o_.op == "upsample" ? static_cast<double>(o_.factor) : 1;
+    return {mul_up(scale, n_), add_up(mul_up(scale, e_), underflow(0))};
+  }
+
+ private:
+  double gamma(double k) const { return gamma_up(k, format_); }
+  // z(t, A) = 4 (t + 2) M eta (1 + A + m)
+  double underflow(double t, double a, double m) const {
+    const double count = 4 * (t + 2) * static_cast<double>(layer_.out.size());
+    return mul_up(mul_up(count, format_.smallest), add_up(add_up(1, a), m));
+  }
+  double underflow(double t) const { return underflow(t, 1, m_); }
+  // e + gamma size + lost
+  double rounded(double gamma, double size, double lost) const {
+    return add_up(e_, add_up(mul_up(gamma, size), lost));
+  }
+
+  Accuracy affine() const {
+    const auto t = static_cast<double>(layer_.products);
+    const double sigma = o_.sigma.upper;
+    const double reach = add_up(mul_up(layer_.absolute, m_), layer_.added);
+    if (!(reach <= format_.largest)) return {n_, infinity};
+    const double lost = add_up(mul_up(gamma(t + 2), reach), underflow(t, layer_.absolute, m_));
+    return {add_up(mul_up(sigma, n_), layer_.added), add_up(mul_up(sigma, e_), lost)};
+  }
+
+  Accuracy gain() const {
+    const double v = std::abs(o_.value);
+    const double off = add_up(e_, mul_up(gamma(2), m_));
+    return {mul_up(v, n_), add_up(mul_up(v, off), underflow(1, v, m_))};
+  }
+
+  Accuracy pool() const {
+    const auto k = static_cast<double>(o_.kernel);
+    const double e = rounded(gamma(k * k + 6), m_, underflow(k * k));
+    if (o_.op == "avgpool") return {n_, e};
+    const double count = 2 * k * static_cast<double>(layer_.out.size());
+    return {n_, add_up(e, mul_up(count, sqrt_up(format_.smallest)))};
+  }
+
+  double centered() const {
+    return static_cast<double>(o_.over == "pixels"     ? layer_.in.pixels()
+                               : o_.over == "channels" ? layer_.in.channels
+                                                       : layer_.in.size());
+  }
+
+  Accuracy sum() const {
+    Accuracy total{0, 0};
+    for (const Network& branch : layer_.branches) {
+      const Accuracy y = propagate(branch, {n_, e_}, format_);
+      total = {add_up(total.norm, y.norm), add_up(total.error, y.error)};
+    }
+    const double m = add_up(total.norm, total.error);
+    const auto count = static_cast<double>(layer_.branches.size());
+    const double lost = add_up(mul_up(gamma(count), m), underflow(count, 1, m));
+    return {total.norm, add_up(total.error, lost)};
+  }
+
+  Accuracy join() const {
+    Accuracy squares{0, 0};
+    for (const Network& branch : layer_.branches) {
+      const Accuracy y = propagate(branch, {n_, e_}, format_);
+      squares.norm = add_up(squares.norm, mul_up(y.norm, y.norm));
+      squares.error = add_up(squares.error, mul_up(y.error, y.error));
+    }
+    return {sqrt_up(squares.norm), sqrt_up(squares.error)};
+  }
+
+  // (1 - a) x + a y is linear in a: largest at an end of a's enclosure.
+  double mixed(double x, double y) const {
+    const auto at = [&](double a) { return add_up(mul_up(sub_up(1, a), x), mul_up(a, y)); };
+    return std::max(at(layer_.share.lower), at(layer_.share.upper));
+  }
+
+  Accuracy convex() const {
+    const Accuracy f = propagate(layer_.branches[0], {n_, e_}, format_);
+    const double m = add_up(m_, add_up(f.norm, f.error));
+    const double lost = add_up(mul_up(gamma(16), m), underflow(16, 1, m));
+    return {mixed(n_, f.norm), add_up(mixed(e_, f.error), lost)};
+  }
+
+  const Layer& layer_;
+  const Operation& o_;
+  double n_, e_, m_;
+  const Format& format_;
+};
+
+}  // namespace
+
+Accuracy propagate(const Network& network, Accuracy input, const Format& format) {
+  Accuracy x = input;
+  for (const Layer& layer : network) {
+    x = Rules(layer, x, format).result();
+    if (!(add_up(x.norm, x.error) <= format.largest)) return {x.norm, infinity};
+  }
+  return x;
+}
+
+}  // namespace isotape::verify
