@@ -24,6 +24,7 @@ struct AllOptions {
   EvalOptions eval;
   AuditOptions audit;
   ExportOptions export_;
+  VerifyOptions verify;
   ModelsOptions models;
   LayersOptions layers;
   DatasetsOptions datasets;
@@ -124,6 +125,18 @@ void add_export(CLI::App& app, AllOptions& all) {
   add_json(app, options.json);
 }
 
+void add_verify(CLI::App& app, AllOptions& all) {
+  VerifyOptions& verify = all.verify;
+  app.add_option("CERT", verify.certificate, "certificate")->required()->type_name("");
+  app.add_option("--weights", verify.weights, "the safetensors file that it is about")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("--data", verify.data,
+                 "folder of the test images: recompute their logits, too, in minutes")
+      ->type_name("DIR");
+  add_json(app, verify.json);
+}
+
 void add_models(CLI::App& app, AllOptions& all) {
   ModelsOptions& models = all.models;
   app.add_option("NAME", models.name, "print the layers of this model (or model file)")
@@ -208,6 +221,16 @@ constexpr Command known_commands[] = {
      "Example:\n  isotape export runs/bcop-small-mnist-1 --to safetensors --out "
      "weights.safetensors",
      add_export, take<&AllOptions::export_>},
+    {"verify", "check a certificate against the weights that it is about",
+     "Derives every line of the proof anew, with code of its own: digests, shapes, singular "
+     "values, "
+     "bounds,\nrounding errors, radii and tables; with --data also pixels, labels and logits, "
+     "which "
+     "are else taken as\nrecorded. Prints one line. Exits 0 if the certificate holds, 3 if a line "
+     "of it "
+     "fails, 4 if a file is missing.\n"
+     "Example:\n  isotape verify mnist.cert --weights weights.safetensors --data data",
+     add_verify, take<&AllOptions::verify>},
     {"models", "models known by name, and their layers",
      "Example:\n  isotape models bcop-small --toml > mine.toml\n  isotape train --model mine.toml",
      add_models, take<&AllOptions::models>},

@@ -15,8 +15,8 @@ struct TextRequest {
 };
 
 using CommandOptions =
-    std::variant<TextRequest, TrainOptions, EvalOptions, AuditOptions, ExportOptions, ModelsOptions,
-                 LayersOptions, DatasetsOptions, BenchOptions, DoctorOptions>;
+    std::variant<TextRequest, TrainOptions, EvalOptions, AuditOptions, ExportOptions, VerifyOptions,
+                 ModelsOptions, LayersOptions, DatasetsOptions, BenchOptions, DoctorOptions>;
 
 /// Reads the arguments of the command, without the program's name. A file given to --config is read
 /// too; flags override it.

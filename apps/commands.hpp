@@ -15,6 +15,7 @@ int run_train(const TrainOptions& options);
 int run_eval(const EvalOptions& options);
 int run_audit(const AuditOptions& options);
 int run_export(const ExportOptions& options);
+int run_verify(const VerifyOptions& options);
 int run_bench(const BenchOptions& options);
 
 }  // namespace isotape

@@ -37,6 +37,7 @@ const std::vector<Command>& commands() {
       command<AuditOptions, run_audit>("audit"),
       command<BenchOptions, run_bench>("bench"),
       command<ExportOptions, run_export>("export"),
+      command<VerifyOptions, run_verify>("verify"),
       command<ModelsOptions, run_models>("models"),
       command<LayersOptions, run_layers>("layers"),
       command<DatasetsOptions, run_datasets>("datasets"),

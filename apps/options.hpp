@@ -75,6 +75,13 @@ struct ExportOptions {
   bool json = false;
 };
 
+struct VerifyOptions {
+  std::string certificate;
+  std::string weights;
+  std::optional<std::string> data;
+  bool json = false;
+};
+
 struct ModelsOptions {
   std::string name;  ///< empty: the list
   std::vector<std::int64_t> input = {28, 28, 1};
