@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <isotape/apps/errors.hpp>
+#include <isotape/layers/jacobian.hpp>
 
 namespace isotape {
 namespace {
@@ -37,6 +38,29 @@ LayerAudit audit_layer(const Sequential::Part& part, const Shape& input) {
   audit.bound = layer.lipschitz_bound();
   audit.claim = claim(layer.gnp(), audit.bound.value);
   return audit;
+}
+
+// All singular values at a few inputs, or, where there are too many, their density at one.
+JacobianAudit audit_jacobian(Model& model, const Tensor& images) {
+  constexpr std::int64_t exact_lines = 256;
+  constexpr std::int64_t exact_samples = 16;
+  model.net.prepare();
+  const std::unique_ptr<Module> net = model.net.materialize(DType::f64);
+  const std::int64_t lines = std::min(model.input.size(), model.classes);
+  if (lines > exact_lines) {
+    Rng rng(0);
+    const SpectralDensity density =
+        jacobian_density(*net, images.rows(0, 1).to(DType::f64), 40, 4, rng);
+    return {1, density.quantile(0), density.quantile(0.5), density.sigma.front(),
+            "stochastic Lanczos, 4 probes of 40 steps: an estimate"};
+  }
+  const std::int64_t samples = std::min(exact_samples, images.dim(0));
+  std::vector<double> all;
+  for (const auto& sigma : jacobian_singular_values(*net, images.rows(0, samples).to(DType::f64))) {
+    all.insert(all.end(), sigma.begin(), sigma.end());
+  }
+  std::sort(all.begin(), all.end());
+  return {samples, all.front(), all[all.size() / 2], all.back(), "SVD of the whole Jacobian"};
 }
 
 void set_shares(std::vector<LayerAudit>& layers) {
@@ -99,6 +123,11 @@ AuditReport audit_model(Model& model, const Tensor& images, std::span<const std:
   report.active = flow.active;
   report.loss = flow.loss;
   report.input_gradient = flow.norm[0];
+  report.input_low = flow.low[0];
+  report.input_median = flow.median[0];
+  report.input_high = flow.high[0];
+  report.input_units = flow.units[0];
+  report.jacobian = audit_jacobian(model, images);
 
   Shape shape = model.input;
   double product = 1;
@@ -108,6 +137,10 @@ AuditReport audit_model(Model& model, const Tensor& images, std::span<const std:
     product = bound_product(product, layer.bound.value);
     layer.product = product;
     layer.gradient = flow.norm[l + 1];
+    layer.gradient_low = flow.low[l + 1];
+    layer.gradient_median = flow.median[l + 1];
+    layer.gradient_high = flow.high[l + 1];
+    layer.units = flow.units[l + 1];
     layer.gain_min = flow.gain_min[l];
     layer.gain_max = flow.gain_max[l];
     const NormPreservation kept = parts[l].module->gnp();

@@ -39,10 +39,21 @@ struct LayerAudit {
   /// Norm of the gradient at the layer's output, relative to that at the logits: the root mean
   /// square over the batch of |dL_i / dh|, L_i the loss of sample i. NaN if none has a gradient.
   double gradient = 0;
+  /// The same norm of single samples, relative to their own at the logits: quantiles at 5, 50 and
+  /// 95 percent; and the share of the output's entries whose gradient is not 0.
+  double gradient_low = 0, gradient_median = 0, gradient_high = 0;
+  double units = 0;
   /// Factor |dL_i / dh_in| / |dL_i / dh_out| by which the layer multiplies the norm of a gradient:
   /// least and largest of the batch. NaN if no gradient reaches the layer.
   double gain_min = 0;
   double gain_max = 0;
+};
+
+/// Singular values of the Jacobian of the logits at some inputs, measured.
+struct JacobianAudit {
+  std::int64_t samples = 0;
+  double sigma_min = 0, median = 0, sigma_max = 0;  ///< over all samples
+  std::string method;
 };
 
 /// What audit_model() found.
@@ -55,6 +66,9 @@ struct AuditReport {
   std::int64_t active = 0;    ///< of them that have a gradient at the logits
   double loss = 0;            ///< mean
   double input_gradient = 0;  ///< at the input, as LayerAudit::gradient
+  double input_low = 0, input_median = 0, input_high = 0;
+  double input_units = 0;
+  JacobianAudit jacobian;
   /// One line for each claim that does not hold, beginning with the layer's name.
   std::vector<std::string> violations;
 };

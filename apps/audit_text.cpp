@@ -76,15 +76,26 @@ std::string gradients_table(const AuditReport& report) {
       "Gradients, measured on {} samples, {} of them with a gradient at the logits, mean loss "
       "{:.4f}:\n\n",
       report.samples, report.active, report.loss);
-  Rows rows = {{"after", "|dL/dh|, logits 1", "least factor", "largest factor"}};
-  rows.push_back({"input", factor(report.input_gradient), absent, absent});
+  Rows rows = {{"after", "|dL/dh|, logits 1", "5 %", "median", "95 %", "units", "least factor",
+                "largest factor"}};
+  const auto share = [](double part) { return std::isnan(part) ? absent : percent(part); };
+  rows.push_back({"input", factor(report.input_gradient), factor(report.input_low),
+                  factor(report.input_median), factor(report.input_high), share(report.input_units),
+                  absent, absent});
   for (const LayerAudit& layer : report.layers) {
-    rows.push_back(
-        {layer.name, factor(layer.gradient), factor(layer.gain_min), factor(layer.gain_max)});
+    rows.push_back({layer.name, factor(layer.gradient), factor(layer.gradient_low),
+                    factor(layer.gradient_median), factor(layer.gradient_high), share(layer.units),
+                    factor(layer.gain_min), factor(layer.gain_max)});
   }
   return text + table(rows) +
-         "\n|dL/dh|: root mean square over the samples of the gradient's norm; factor: by which "
-         "the layer multiplies it\n";
+         "\n|dL/dh|: root mean square over the samples of the gradient's norm; 5 %, median, 95 %: "
+         "of single\nsamples; units: entries whose gradient is not 0; factor: by which the layer "
+         "multiplies it\n" +
+         fmt::format(
+             "\nJacobian of the logits at {} input{}: singular values {} to {}, median {} ({})\n",
+             report.jacobian.samples, report.jacobian.samples == 1 ? "" : "s",
+             factor(report.jacobian.sigma_min), factor(report.jacobian.sigma_max),
+             factor(report.jacobian.median), report.jacobian.method);
 }
 
 std::string proof(const AuditReport& report) {
@@ -101,24 +112,27 @@ Json extents(const Shape& shape) { return std::vector(shape.begin(), shape.end()
 
 // JSON has no NaN: what was not measured is null, as nlohmann prints it.
 Json json(const LayerAudit& layer) {
-  Json result = {{"name", layer.name},
-                 {"kind", layer.kind},
-                 {"description", layer.description},
-                 {"output", extents(layer.output)},
-                 {"claim", layer.claim},
-                 {"sigma_min", nullptr},
-                 {"sigma_max", nullptr},
-                 {"sigma_method", layer.spectrum.method},
-                 {"sigma_histogram", nullptr},
-                 {"residual", layer.residual.value},
-                 {"residual_reason", layer.residual.reason},
-                 {"bound", layer.bound.value},
-                 {"bound_rule", layer.bound.rule},
-                 {"bound_product", layer.product},
-                 {"share", layer.share},
-                 {"gradient", layer.gradient},
-                 {"gain_min", layer.gain_min},
-                 {"gain_max", layer.gain_max}};
+  Json result = {
+      {"name", layer.name},
+      {"kind", layer.kind},
+      {"description", layer.description},
+      {"output", extents(layer.output)},
+      {"claim", layer.claim},
+      {"sigma_min", nullptr},
+      {"sigma_max", nullptr},
+      {"sigma_method", layer.spectrum.method},
+      {"sigma_histogram", nullptr},
+      {"residual", layer.residual.value},
+      {"residual_reason", layer.residual.reason},
+      {"bound", layer.bound.value},
+      {"bound_rule", layer.bound.rule},
+      {"bound_product", layer.product},
+      {"share", layer.share},
+      {"gradient", layer.gradient},
+      {"gradient_quantiles", {layer.gradient_low, layer.gradient_median, layer.gradient_high}},
+      {"units", layer.units},
+      {"gain_min", layer.gain_min},
+      {"gain_max", layer.gain_max}};
   const std::vector<double>& sigma = layer.spectrum.sigma;
   if (!sigma.empty()) {
     const Histogram h = histogram(sigma);
@@ -144,16 +158,25 @@ std::string to_text(const AuditReport& report) {
 std::string to_json(const AuditReport& report) {
   Json layers = Json::array();
   for (const LayerAudit& layer : report.layers) layers.push_back(json(layer));
-  const Json result = {{"model", report.model},
-                       {"input", extents(report.input)},
-                       {"bound", report.bound.value},
-                       {"bound_rule", report.bound.rule},
-                       {"layers", layers},
-                       {"samples", report.samples},
-                       {"active_samples", report.active},
-                       {"loss", report.loss},
-                       {"input_gradient", report.input_gradient},
-                       {"violations", report.violations}};
+  const Json result = {
+      {"model", report.model},
+      {"input", extents(report.input)},
+      {"bound", report.bound.value},
+      {"bound_rule", report.bound.rule},
+      {"layers", layers},
+      {"samples", report.samples},
+      {"active_samples", report.active},
+      {"loss", report.loss},
+      {"input_gradient", report.input_gradient},
+      {"input_gradient_quantiles", {report.input_low, report.input_median, report.input_high}},
+      {"input_units", report.input_units},
+      {"jacobian",
+       {{"samples", report.jacobian.samples},
+        {"sigma_min", report.jacobian.sigma_min},
+        {"median", report.jacobian.median},
+        {"sigma_max", report.jacobian.sigma_max},
+        {"method", report.jacobian.method}}},
+      {"violations", report.violations}};
   return result.dump(2);
 }
 
@@ -162,7 +185,17 @@ void add_audit(ReportData& data, const AuditReport& report) {
   data.proof = proof(report);
   data.layers.clear();
   data.gradients.clear();
-  double gradient = report.input_gradient;
+  ReportData::Gradient at{"",
+                          report.input_gradient,
+                          report.input_low,
+                          report.input_median,
+                          report.input_high,
+                          100 * report.input_units};
+  data.jacobian = fmt::format(
+      "Singular values of the Jacobian of the logits at {} test image{}: {} to {}, median {} ({}).",
+      report.jacobian.samples, report.jacobian.samples == 1 ? "" : "s",
+      factor(report.jacobian.sigma_min), factor(report.jacobian.sigma_max),
+      factor(report.jacobian.median), report.jacobian.method);
   for (const LayerAudit& layer : report.layers) {
     ReportData::Layer row;
     row.name = layer.name;
@@ -178,10 +211,17 @@ void add_audit(ReportData& data, const AuditReport& report) {
     row.bound = layer.bound.value;
     row.share = 100 * layer.share;
     data.layers.push_back(std::move(row));
-    if (report.active > 0) data.gradients.push_back({layer.name, gradient});
-    gradient = layer.gradient;
+    at.layer = layer.name;
+    if (report.active > 0) data.gradients.push_back(at);
+    at = {"",
+          layer.gradient,
+          layer.gradient_low,
+          layer.gradient_median,
+          layer.gradient_high,
+          100 * layer.units};
   }
-  if (report.active > 0) data.gradients.push_back({"logits", gradient});
+  at.layer = "logits";
+  if (report.active > 0) data.gradients.push_back(at);
 }
 
 }  // namespace isotape

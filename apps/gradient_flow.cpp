@@ -30,6 +30,42 @@ double root_mean_square(const std::vector<double>& values) {
   return std::sqrt(sum / static_cast<double>(values.size()));
 }
 
+// The value below which a share of the values lies, the nearest one; NaN of none.
+double quantile(std::vector<double> values, double share) {
+  if (values.empty()) return nan;
+  const auto at =
+      static_cast<std::ptrdiff_t>(std::lround(share * static_cast<double>(values.size() - 1)));
+  std::nth_element(values.begin(), values.begin() + at, values.end());
+  return values[static_cast<std::size_t>(at)];
+}
+
+void append_quantiles(const std::vector<double>& norms, const std::vector<double>& last,
+                      GradientFlow& flow) {
+  std::vector<double> relative;
+  for (std::size_t i = 0; i < norms.size(); ++i) {
+    if (last[i] >= least_gradient) relative.push_back(norms[i] / last[i]);
+  }
+  flow.low.push_back(quantile(relative, 0.05));
+  flow.median.push_back(quantile(relative, 0.5));
+  flow.high.push_back(quantile(relative, 0.95));
+}
+
+void append_units(const Tensor& gradient, const std::vector<double>& last, GradientFlow& flow) {
+  std::int64_t alive = 0;
+  std::int64_t count = 0;
+  for (std::size_t i = 0; gradient && i < last.size(); ++i) {
+    if (last[i] < least_gradient) continue;
+    const auto row = static_cast<std::int64_t>(i);
+    const auto values = gradient.rows(row, row + 1).values<float>();
+    alive += std::count_if(values.begin(), values.end(), [](float g) { return g != 0; });
+    count += static_cast<std::int64_t>(values.size());
+  }
+  const bool none = flow.active == 0;
+  flow.units.push_back(none ? nan
+                            : static_cast<double>(alive) /
+                                  static_cast<double>(std::max<std::int64_t>(count, 1)));
+}
+
 void append_gains(const std::vector<double>& in, const std::vector<double>& out,
                   GradientFlow& flow) {
   double least = nan;
@@ -81,6 +117,10 @@ GradientFlow gradient_flow(Model& model, const Tensor& images, std::span<const s
   const double last = root_mean_square(norms.back());
   for (const auto& at : norms) {
     flow.norm.push_back(flow.active > 0 ? root_mean_square(at) / last : nan);
+  }
+  for (std::size_t l = 0; l < norms.size(); ++l) {
+    append_quantiles(norms[l], norms.back(), flow);
+    append_units(depth[l].grad(), norms.back(), flow);
   }
   for (std::size_t l = 1; l < norms.size(); ++l) append_gains(norms[l - 1], norms[l], flow);
   return flow;

@@ -22,6 +22,12 @@ struct GradientFlow {
   /// n + 1 root mean squares over the batch of |dL_i / dh_l|, relative to that at the logits; NaN
   /// if no sample is active.
   std::vector<double> norm;
+  /// n + 1 quantiles over the active samples, at 5, 50 and 95 percent, of |dL_i / dh_l| relative to
+  /// that of the same sample at the logits; NaN if no sample is active.
+  std::vector<double> low, median, high;
+  /// n + 1 shares of the entries of dL_i / dh_l that are not 0, over the active samples: units that
+  /// learn. NaN if no sample is active.
+  std::vector<double> units;
   /// Of n layers, the least and largest |dL_i / dh_(l-1)| / |dL_i / dh_l| of the samples whose
   /// gradient reaches the layer; NaN if none does.
   std::vector<double> gain_min;

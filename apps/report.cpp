@@ -94,8 +94,9 @@ std::string report_json(const ReportData& data) {
   for (const ReportData::Layer& layer : data.layers) {
     if (!layer.sigmas.empty()) json["sigmas"].push_back(sigmas_of(layer));
   }
-  for (const auto& [layer, norm] : data.gradients) {
-    json["gradients"].push_back({{"layer", layer}, {"norm", norm}});
+  for (const ReportData::Gradient& at : data.gradients) {
+    json["gradients"].push_back(
+        {{"layer", at.layer}, {"norm", at.norm}, {"low", at.low}, {"high", at.high}});
   }
   return html::script_safe(json.dump(-1, ' ', true, Json::error_handler_t::replace));
 }

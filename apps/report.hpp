@@ -37,6 +37,8 @@ struct ReportData {
   struct Gradient {
     std::string layer;
     double norm = 0;  ///< of the loss's gradient at the layer's input, relative to the logits'
+    double low = 0, median = 0, high = 0;  ///< of single samples, at 5, 50 and 95 percent
+    double units = 0;                      ///< entries whose gradient is not 0, in percent
   };
 
   std::string model;
@@ -60,6 +62,7 @@ struct ReportData {
   std::vector<Layer> layers;
   std::vector<Gradient> gradients;  ///< from the input to the logits
   std::string proof;                ///< of the bound, as text
+  std::string jacobian;             ///< a sentence on its singular values
 };
 
 /// The report as one HTML page that loads nothing: styles, scripts and data are inside. Plots need

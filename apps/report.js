@@ -97,17 +97,22 @@
     }),
     "plot-gradients": () => {
       const norms = data.gradients.map(g => g.norm);
+      const lows = data.gradients.map(g => g.low);
+      const highs = data.gradients.map(g => g.high);
+      const thin = {width: 0.75, dash: [3, 3]};
       return {
         options: {
           scales: {x: {time: false, range: () => [-0.3, norms.length - 0.7]},
-                   y: ranged(norms)},
+                   y: ranged([...norms, ...lows, ...highs])},
           axes: [axis("", {labelSize: 0, size: 76, rotate: -45, incrs: [1, 2, 4, 8],
                            values: (u, ticks) => ticks.map(t => data.gradients[t]?.layer ?? "")}),
                  axis("l2 norm", {size: 64, values: (u, ticks) => ticks.map(short)})],
           series: [{label: "layer", value: (u, v) => v == null ? "-" : data.gradients[v].layer},
-            line("gradient norm", 0, short, {points: {show: true, size: 7}})],
+            line("gradient norm", 0, short, {points: {show: true, size: 7}}),
+            line("5 % of the images below", 0, short, thin),
+            line("95 % below", 0, short, thin)],
         },
-        values: [norms.map((n, i) => i), norms],
+        values: [norms.map((n, i) => i), norms, lows, highs],
       };
     },
   };

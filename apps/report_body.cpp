@@ -170,8 +170,9 @@ std::string layers(const ReportData& data) {
 std::string gradients(const ReportData& data) {
   if (data.gradients.empty()) return "";
   std::vector<std::vector<std::string>> rows;
-  for (const auto& [layer, norm] : data.gradients) {
-    rows.push_back({escaped(layer), html::number(norm)});
+  for (const ReportData::Gradient& at : data.gradients) {
+    rows.push_back({escaped(at.layer), html::number(at.norm), html::number(at.low),
+                    html::number(at.median), html::number(at.high), html::percent(at.units)});
   }
   return "<section>\n<h2>Gradient norm by depth</h2>\n" +
          plot("gradients", "Norm of the gradient", "at the input of each layer",
@@ -179,9 +180,14 @@ std::string gradients(const ReportData& data) {
               "batch of test images, relative to that at the logits; measured. Read it from right "
               "to left: backpropagation starts at the "
               "logits. A flat line is gradient-norm preservation, a fall to the left is "
-              "attenuation.") +
-         details("Gradient norms as a table", html::table("Measured, from the input to the logits.",
-                                                          {"layer", "gradient norm"}, rows, 1)) +
+              "attenuation. Thin lines: 5 and 95 percent of the single images, relative to their "
+              "own gradient at the logits.") +
+         (data.jacobian.empty() ? "" : "<p>" + escaped(data.jacobian) + "</p>\n") +
+         details(
+             "Gradient norms as a table",
+             html::table("Measured, from the input to the logits. Units: entries whose gradient "
+                         "is not 0.",
+                         {"layer", "gradient norm", "5 %", "median", "95 %", "units"}, rows, 1)) +
          "</section>\n";
 }
 

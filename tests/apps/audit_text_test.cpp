@@ -17,6 +17,11 @@ AuditReport example() {
   report.active = 100;
   report.loss = 0.5;
   report.input_gradient = 0.75;
+  report.input_low = 0.5;
+  report.input_median = 0.7;
+  report.input_high = 0.9;
+  report.input_units = 1;
+  report.jacobian = {16, 0.25, 0.5, 0.75, "SVD of the whole Jacobian"};
   LayerAudit conv;
   conv.name = "conv1";
   conv.kind = "BcopConv2d";
@@ -28,7 +33,8 @@ AuditReport example() {
   conv.bound = {1.0000000012, "least of the proved norms"};
   conv.product = conv.bound.value;
   conv.share = 1;
-  conv.gradient = 1;
+  conv.gradient = conv.gradient_low = conv.gradient_median = conv.gradient_high = 1;
+  conv.units = 0.5;
   conv.gain_min = 0.5;
   conv.gain_max = 0.75;
   LayerAudit act;
@@ -38,7 +44,8 @@ AuditReport example() {
   act.claim = "isometry";
   act.bound = {1, "a permutation at every point"};
   act.product = conv.product;
-  act.gradient = 1;
+  act.gradient = act.gradient_low = act.gradient_median = act.gradient_high = 1;
+  act.units = 0.25;
   act.gain_min = std::numeric_limits<double>::quiet_NaN();
   act.gain_max = act.gain_min;
   report.layers = {conv, act};
@@ -66,13 +73,16 @@ share: part of the net's bound that is the layer's, by the logarithm
 
 Gradients, measured on 128 samples, 100 of them with a gradient at the logits, mean loss 0.5000:
 
-after  |dL/dh|, logits 1  least factor  largest factor
------  -----------------  ------------  --------------
-input           0.750000             -               -
-conv1           1.000000      0.500000        0.750000
-act1            1.000000             -               -
+after  |dL/dh|, logits 1       5 %    median      95 %   units  least factor  largest factor
+-----  -----------------  --------  --------  --------  ------  ------------  --------------
+input           0.750000  0.500000  0.700000  0.900000  100.0%             -               -
+conv1           1.000000  1.000000  1.000000  1.000000   50.0%      0.500000        0.750000
+act1            1.000000  1.000000  1.000000  1.000000   25.0%             -               -
 
-|dL/dh|: root mean square over the samples of the gradient's norm; factor: by which the layer multiplies it
+|dL/dh|: root mean square over the samples of the gradient's norm; 5 %, median, 95 %: of single
+samples; units: entries whose gradient is not 0; factor: by which the layer multiplies it
+
+Jacobian of the logits at 16 inputs: singular values 0.250000 to 0.750000, median 0.500000 (SVD of the whole Jacobian)
 
 Proved bound of the net in l2: 1.000000002 (product over the chain, rounded up)
 
@@ -101,6 +111,10 @@ TEST_CASE("audit_text: the JSON object has the documented keys") {
   CHECK(json["active_samples"] == 100);
   CHECK(json["loss"] == 0.5);
   CHECK(json["input_gradient"] == 0.75);
+  CHECK(json["input_gradient_quantiles"] == std::vector<double>{0.5, 0.7, 0.9});
+  CHECK(json["input_units"] == 1);
+  CHECK(json["jacobian"]["sigma_max"] == 0.75);
+  CHECK(json["jacobian"]["method"] == "SVD of the whole Jacobian");
   CHECK(json["violations"].empty());
   const auto& conv = json["layers"][0];
   CHECK(conv["name"] == "conv1");

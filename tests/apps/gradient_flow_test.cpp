@@ -42,6 +42,9 @@ TEST_CASE("gradient_flow: orthogonal layers and sorting keep every norm, at ever
   REQUIRE(flow.norm.size() == 13);
   REQUIRE(flow.gain_min.size() == 12);
   for (const double norm : flow.norm) CHECK(std::abs(norm - 1) < 1e-5);
+  for (const double norm : flow.low) CHECK(std::abs(norm - 1) < 1e-5);
+  for (const double norm : flow.high) CHECK(std::abs(norm - 1) < 1e-5);
+  for (const double share : flow.units) CHECK(share == 1);
   for (const double gain : flow.gain_min) CHECK(std::abs(gain - 1) < 1e-5);
   for (const double gain : flow.gain_max) CHECK(std::abs(gain - 1) < 1e-5);
 }
@@ -57,6 +60,13 @@ TEST_CASE("gradient_flow: a rectifier loses what it loses") {
     if (linear) CHECK(flow.gain_min[l] >= 1 - 1e-5);
   }
   CHECK(flow.norm[0] < 0.8);
+  // The gradient at a rectifier's input is 0 where it is shut, and only there.
+  CHECK(flow.units.back() == 1);
+  CHECK(flow.units[11] < 0.9);
+  CHECK(flow.units[11] > 0.1);
+  CHECK(flow.low[0] <= flow.median[0]);
+  CHECK(flow.median[0] <= flow.high[0]);
+  CHECK(flow.high[0] < 1);
 }
 
 TEST_CASE("gradient_flow: norms of a single sample are those of W^T dL/df") {
