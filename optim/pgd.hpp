@@ -10,13 +10,12 @@ namespace isotape {
 
 struct PgdOptions {
   BallNorm norm = BallNorm::l2;
-  std::int64_t steps = 50;  ///< >= 1, of each restart
-  std::optional<double> alpha =
-      {};                     ///< length of a step, > 0, in units of the input; eps / 10
-  std::int64_t restarts = 1;  ///< >= 1
-  bool random_start = true;   ///< else from the image, and restarts differ by chance only where
-                              ///< gradients vanish
-  double momentum = 0;        ///< mu in [0, 1]
+  std::int64_t steps = 50;           ///< >= 1, of each restart
+  std::optional<double> alpha = {};  ///< length of a step, > 0, in units of the input; eps / 10
+  std::int64_t restarts = 1;         ///< >= 1
+  bool random_start = true;  ///< else from the image, and restarts differ by chance only where
+                             ///< gradients vanish
+  double momentum = 0;       ///< mu in [0, 1]
   AttackObjective objective = AttackObjective::margin;
   AttackTarget target = {};
 };

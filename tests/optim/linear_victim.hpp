@@ -16,10 +16,19 @@
 // on.
 class LinearVictim {
  public:
+  // Weights are normal, larger for later classes, so that the nearest class is not always the
+  // runner-up; or `smooth`: each class likes one side of the image, by a slope.
   LinearVictim(std::int64_t classes, const isotape::Shape& image, isotape::DType dtype,
-               std::uint64_t seed)
+               std::uint64_t seed, bool smooth = false)
       : image_(image), rng_(seed) {
-    weight_ = isotape::random_normal(rng_, {classes, image.size()}, 1, dtype);
+    weight_ = isotape::random_normal(rng_, {classes, image.size()}, 1, isotape::DType::f64);
+    auto* w = weight_.write<double>();
+    for (std::int64_t k = 0; k < weight_.size(); ++k) {
+      const double at = static_cast<double>(k % image.size()) / static_cast<double>(image.size());
+      w[k] = smooth ? std::cos(at + static_cast<double>(k / image.size()))
+                    : w[k] * (1 + 0.5 * static_cast<double>(k / image.size()));
+    }
+    weight_ = weight_.to(dtype);
     // The classes meet at 0.5 everywhere, in the middle of the images: radii are small.
     const isotape::Tensor middle = isotape::Tensor::full({image.size(), 1}, -0.5, dtype);
     bias_ = isotape::matmul(weight_, middle).value().reshaped({classes});
@@ -31,20 +40,26 @@ class LinearVictim {
     });
   }
 
-  // Images with entries in [low, high], labelled as they are classified.
+  // Images with entries in [low, high], labelled as they are classified: of four times as many
+  // those that lie furthest from the border, so that ratios to their radii mean something.
   isotape::AttackTask task(std::int64_t images, double low, double high,
                            isotape::PixelRange range = {}) {
     isotape::AttackTask task;
-    std::vector<std::int64_t> extents{images};
+    std::vector<std::int64_t> extents{4 * images};
     extents.insert(extents.end(), image_.begin(), image_.end());
     task.x = isotape::random_uniform(rng_, isotape::Shape(extents), low, high, weight_.dtype());
     task.labels = isotape::predicted(victim().logits(task.x));
     task.range = range;
     task.eps = 1;
-    for (std::int64_t i = 0; i < images; ++i) {
+    std::vector<std::pair<double, std::int64_t>> by_radius;
+    for (std::int64_t i = 0; i < 4 * images; ++i) {
       task.rngs.push_back(rng_.stream(static_cast<std::uint64_t>(i)));
+      by_radius.emplace_back(-radius(task, i, isotape::BallNorm::l2), i);
     }
-    return task;
+    std::sort(by_radius.begin(), by_radius.end());
+    std::vector<std::int64_t> rows;
+    for (std::int64_t i = 0; i < images; ++i) rows.push_back(by_radius[i].second);
+    return isotape::part_of(task, rows);
   }
 
   // Distance of an image from the nearest input of another class within a range of pixels: to the

@@ -53,7 +53,7 @@ TEST_CASE("pgd: the same where the range stops pixels") {
 }
 
 TEST_CASE("pgd: from the image, with momentum, and without a start at random") {
-  LinearVictim linear(4, {5, 5, 1}, DType::f32, 3);
+  LinearVictim linear(2, {5, 5, 1}, DType::f32, 3);
   const AttackTask task = linear.task(8, 0.3, 0.7, unit);
   for (const double momentum : {0.0, 0.5, 1.0}) {
     const Pgd bim({.steps = 100, .random_start = false, .momentum = momentum});
