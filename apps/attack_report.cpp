@@ -152,7 +152,7 @@ std::vector<std::filesystem::path> save_broken(const std::filesystem::path& fold
           folder /
           fmt::format("{}-{}-{}", broken.image, attack, is_original ? "original" : "adversarial");
       const Tensor& image = is_original ? broken.original : broken.adversarial;
-      paths.push_back(stem.string() + ".npy");
+      paths.emplace_back(stem.string() + ".npy");
       save_npy(paths.back(), image);
       if (is_drawable(image.shape())) paths.push_back(write_image(stem, image));
     }

@@ -101,8 +101,9 @@ Tensor Boundary::search(const Victim& victim, const AttackTask& task) const {
   }
   const std::int64_t n = task.x.size() / task.x.dim(0);
   for (std::int64_t step = 0; step < options_.steps && !walkers.empty(); ++step) {
-    std::vector<std::int64_t> rows;
-    for (const Walker& walker : walkers) rows.push_back(walker.row);
+    std::vector<std::int64_t> rows(walkers.size());
+    std::transform(walkers.begin(), walkers.end(), rows.begin(),
+                   [](const Walker& walker) { return walker.row; });
     const Tensor x = gather_rows(task.x, rows);
     const Tensor y = gather_rows(best.x(), rows);
     Tensor on_sphere(x.shape(), x.dtype());

@@ -67,8 +67,10 @@ bool pass(const AttackTask& task, RowRngs& rngs, Entries& entries, const Treat& 
   }
   bool has_moved = false;
   for (std::size_t k = 0; k < longest; ++k) {
-    std::vector<std::int64_t> at;
-    for (const auto& order : orders) at.push_back(k < order.size() ? order[k] : -1);
+    std::vector<std::int64_t> at(orders.size(), -1);
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+      if (k < orders[i].size()) at[i] = orders[i][k];
+    }
     has_moved = treat(at) || has_moved;
   }
   return has_moved;
