@@ -11,8 +11,8 @@ using namespace isotape;
 TEST_SUITE_BEGIN("optim/square_attack");
 
 TEST_CASE("square: at twice the exact radius breaks all images, where noise breaks none") {
-  for (const std::int64_t channels : {1, 3}) {
-    LinearVictim linear(2, {6, 6, channels}, DType::f32, 1, true);
+  for (const Shape& shape : {Shape{12, 12, 1}, Shape{6, 6, 3}}) {
+    LinearVictim linear(2, shape, DType::f32, 1, true);
     const AttackTask task = linear.task(6, 0.3, 0.7, {0, 1});
     const Square square({.queries = 3000});
     CHECK(broken_at(square, linear, task, 2) == 1);
