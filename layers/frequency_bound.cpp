@@ -13,28 +13,6 @@
 namespace isotape {
 namespace {
 
-// [a, -b; b, a] of one matrix [I, O, 2].
-Tensor real_form(const Tensor& symbol, std::int64_t f) {
-  const std::int64_t rows = symbol.dim(1);
-  const std::int64_t columns = symbol.dim(2);
-  Tensor real({2 * rows, 2 * columns}, symbol.dtype());
-  dispatch_float(symbol.dtype(), "real_form", [&]<class T>() {
-    const T* from = symbol.data<T>() + 2 * f * rows * columns;
-    T* to = real.write<T>();
-    for (std::int64_t i = 0; i < rows; ++i) {
-      for (std::int64_t j = 0; j < columns; ++j) {
-        const T* entry = from + 2 * (i * columns + j);
-        T* above = to + i * 2 * columns + j;
-        T* below = above + rows * 2 * columns;
-        above[0] = below[columns] = entry[0];
-        below[0] = entry[1];
-        above[columns] = -entry[1];
-      }
-    }
-  });
-  return real;
-}
-
 // -v in the row of frequency f.
 std::int64_t mirror_of(std::int64_t f, std::int64_t width) {
   return f / width * width + (width - f % width) % width;
@@ -71,6 +49,27 @@ double largest(const Tensor& symbol, double (*bound)(const Tensor&)) {
 }
 
 }  // namespace
+
+Tensor real_form(const Tensor& symbol, std::int64_t f) {
+  const std::int64_t rows = symbol.dim(1);
+  const std::int64_t columns = symbol.dim(2);
+  Tensor real({2 * rows, 2 * columns}, symbol.dtype());
+  dispatch_float(symbol.dtype(), "real_form", [&]<class T>() {
+    const T* from = symbol.data<T>() + 2 * f * rows * columns;
+    T* to = real.write<T>();
+    for (std::int64_t i = 0; i < rows; ++i) {
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const T* entry = from + 2 * (i * columns + j);
+        T* above = to + i * 2 * columns + j;
+        T* below = above + rows * 2 * columns;
+        above[0] = below[columns] = entry[0];
+        below[0] = entry[1];
+        above[columns] = -entry[1];
+      }
+    }
+  });
+  return real;
+}
 
 double frequency_norm_bound(const Tensor& symbol) {
   const double bound = largest(symbol, spectral_norm_bound);

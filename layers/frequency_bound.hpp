@@ -14,6 +14,9 @@ namespace isotape {
 // the symmetry of the spectrum. A complex matrix a + i b is bounded as the real one [a, -b; b, a],
 // which has each singular value twice.
 
+/// The real form [a, -b; b, a], [2 I, 2 O], of the matrix a + i b at frequency f.
+Tensor real_form(const Tensor& symbol, std::int64_t f);
+
 /// A proved upper bound of the largest norm among the matrices.
 /// @throws NumericError  if an entry is NaN
 double frequency_norm_bound(const Tensor& symbol);

@@ -78,7 +78,7 @@ Enclosure matrix_enclosure(std::string_view layer, const Tensor& weight) {
   Enclosure found = singular_value_enclosure(weight);
   require<NumericError>(std::isfinite(found.upper), layer, ": expected a weight of numbers, found ",
                         std::isnan(found.upper) ? "NaN" : "infinity");
-  found.rule = "least of the proved norms of W^T W; c - |W^T W - c|";
+  found.rule = "proved limits of the eigenvalues of W^T W";
   return found;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include <isotape/layers/module.hpp>
@@ -35,7 +36,10 @@ class LeakyReLU final : public Module {
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "LeakyReLU"; }
   std::string describe() const override;
-  Enclosure enclosure() const override { return {0, 1, "slopes in [0, 1]"}; }
+  /// The slope as it is in f64 and in f32.
+  Enclosure enclosure() const override {
+    return {std::min(slope_, double(static_cast<float>(slope_))), 1, "slopes between its own and 1"};
+  }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect_operations(const std::string& prefix, const Shape& input,
@@ -56,7 +60,7 @@ class Maxout final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "Maxout"; }
   std::string describe() const override;
-  Enclosure enclosure() const override { return {0, 1, "a selection at every point"}; }
+  Enclosure enclosure() const override { return {1, 1, "a selection at every point"}; }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect_operations(const std::string& prefix, const Shape& input,

@@ -43,7 +43,9 @@ class AveragePool final : public Module {
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "AveragePool"; }
   std::string describe() const override;
-  Enclosure enclosure() const override { return {0, 1, "sums over their polyphase norm"}; }
+  Enclosure enclosure() const override {
+    return {gnp() == NormPreservation::none ? 0.0 : 1.0, 1, "sums over their polyphase norm"};
+  }
   NormPreservation gnp() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
   void collect_operations(const std::string& prefix, const Shape& input,

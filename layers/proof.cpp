@@ -75,6 +75,8 @@ Proof compose(Composition rule, std::string kind, std::vector<Proof> parts, bool
       whole.enclosure = sum(whole.parts);
       break;
   }
+  // A single branch is what is added or concatenated, too.
+  if (whole.parts.size() == 1) whole.enclosure.lower = whole.parts[0].enclosure.lower;
   if (!one_sided) whole.enclosure.lower = 0;
   return whole;
 }

@@ -29,8 +29,8 @@ Proof proof_line(std::string name, std::string kind, Enclosure enclosure);
 enum class Composition : std::uint8_t {
   chain,   ///< one behind the other: L = prod L_i, l = prod l_i
   split,   ///< each on its share of the input, outputs concatenated: L = max L_i, l = min l_i
-  concat,  ///< one input, outputs concatenated: L = sqrt(sum L_i^2), l = 0
-  sum,     ///< one input, outputs added: L = sum L_i, l = 0
+  concat,  ///< one input, outputs concatenated: L = sqrt(sum L_i^2), l = 0 (of one: its l)
+  sum,     ///< one input, outputs added: L = sum L_i, l = 0 (of one: its l)
 };
 
 /// Composes the lines of the parts, rounded outwards. The lower ends multiply, or the least holds,

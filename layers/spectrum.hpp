@@ -39,11 +39,17 @@ std::vector<double> kernel_singular_values(const Tensor& kernel, std::int64_t he
 /// with G_d = sum_a kernel[a]^T kernel[a + d] the Gram kernel (or, where O is smaller, of the
 /// outputs), c = 0 or the mean diagonal of G_0, and M the kernel reshaped to a matrix of O, O h or
 /// O h w rows [Singla 2021]; lower^2 is c - |D|. So both limits are tight for an orthogonal kernel
-/// (to 2e-7 if rounded to f32), the upper one for a reshaped orthogonal matrix that attains its
-/// norm, and it exceeds the norm by a small factor for others.
+/// (to 2e-7 if rounded to f32), and the upper one for a reshaped orthogonal matrix that attains its
+/// norm. For others the symbol is sampled, too: see sampled_enclosure(); that takes both within a
+/// few percent of the norm, up to some 200 channels.
 ///
 /// @throws as kernel_singular_values
 Enclosure kernel_enclosure(const Tensor& kernel, std::int64_t stride = 1, std::int64_t groups = 1);
+
+/// The same on images of one size under circular padding: limits at their frequencies alone.
+/// Cost: per frequency as grid_enclosure().
+Enclosure kernel_enclosure_at(const Tensor& kernel, std::int64_t height, std::int64_t width,
+                              std::int64_t stride = 1, std::int64_t groups = 1);
 
 /// The rule of kernel_enclosure(), in words.
 inline constexpr const char* kernel_rule =

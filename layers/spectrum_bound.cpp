@@ -6,6 +6,7 @@
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/layers/polyphase.hpp>
+#include <isotape/layers/sampled_symbol.hpp>
 #include <isotape/layers/spectrum.hpp>
 
 namespace isotape {
@@ -29,7 +30,8 @@ namespace {
 //       either of which gives c - |D(theta)|_2 <= eigenvalues of G(theta) <= c + |D(theta)|_2;
 //   (c) K(theta) = L^H M R with M = K reshaped to [O h' , w' I] (the taps split between rows and
 //       columns) and L, R stacks of h', w' identities times phases, of norms sqrt(h'), sqrt(w'):
-//       |K(theta)|_2 <= sqrt(h w) |M|_2 [Singla 2021].
+//       |K(theta)|_2 <= sqrt(h w) |M|_2 [Singla 2021];
+//   (d) from samples of K(theta) on a grid: see Note [Sampled symbol].
 //
 // Note [Rounding in the enclosure]
 //
@@ -210,24 +212,44 @@ Enclosure gram_enclosure(const Tensor& kernel) {
           inflated(least(c + defect, gram.bound(offsets, norms, error)), 1)};
 }
 
+// h w |M|_2^2 of Note (c), the least of three.
+double reshaped_bound(const Tensor& kernel) {
+  const Shape& k = kernel.shape();
+  const std::int64_t inner = k[2] * k[3];
+  double norm = squared_norm_bound(kernel, k[0], k[1] * inner);
+  norm = least(norm, squared_norm_bound(kernel, k[0] * k[1], inner));
+  norm = least(norm, squared_norm_bound(kernel, k[0] * k[1] * k[2], k[3]));
+  return inflated(static_cast<double>(k[1] * k[2]) * norm, 4);
+}
+
+// By (d), where a grid is affordable and nothing of a square underflows or overflows.
+Enclosure by_samples(const Tensor& kernel) {
+  constexpr double flops = 4e9;
+  constexpr double tiny = 1e-100;
+  const double largest = max_abs(kernel);
+  const Samples samples = affordable_samples(kernel, flops);
+  if (samples.m == 0 || largest < tiny || largest > 1 / tiny) {
+    return {0, std::numeric_limits<double>::infinity()};
+  }
+  return sampled_enclosure(kernel, samples.m, samples.n);
+}
+
 Enclosure enclosure_of(const Tensor& kernel) {
   constexpr double nearly_tight = 1.001;
-  const Shape& k = kernel.shape();
   const Enclosure gram = gram_enclosure(kernel);
-  double squared = gram.upper;
+  Enclosure square = gram;
+  Enclosure sampled{0, std::numeric_limits<double>::infinity()};
   if (!(gram.upper <= nearly_tight * gram.lower)) {
-    const std::int64_t inner = k[2] * k[3];
-    double norm = squared_norm_bound(kernel, k[0], k[1] * inner);
-    norm = least(norm, squared_norm_bound(kernel, k[0] * k[1], inner));
-    norm = least(norm, squared_norm_bound(kernel, k[0] * k[1] * k[2], k[3]));
-    squared = least(squared, inflated(static_cast<double>(k[1] * k[2]) * norm, 4));
+    square.upper = least(square.upper, reshaped_bound(kernel));
+    if (std::isfinite(square.upper)) sampled = by_samples(kernel);
   }
-  require<NumericError>(std::isfinite(squared),
+  require<NumericError>(std::isfinite(square.upper),
                         "kernel_enclosure: expected a kernel with a finite Gram kernel, got a "
                         "largest entry of ",
                         max_abs(kernel));
-  return {gram.lower > 0 ? std::sqrt(gram.lower) * (1 - gamma(1)) : 0,
-          inflated(std::sqrt(squared), 1)};
+  const double lower = square.lower > 0 ? std::sqrt(square.lower) * (1 - gamma(1)) : 0;
+  const double upper = inflated(std::sqrt(square.upper), 1);
+  return {std::max(lower, sampled.lower), least(upper, sampled.upper)};
 }
 
 }  // namespace
@@ -237,6 +259,23 @@ Enclosure kernel_enclosure(const Tensor& kernel, std::int64_t stride, std::int64
   for (const Tensor& one : polyphase_kernels("kernel_enclosure", kernel, stride, groups)) {
     const Enclosure e = enclosure_of(one);
     all = {std::min(all.lower, e.lower), std::max(all.upper, e.upper)};
+  }
+  return all;
+}
+
+Enclosure kernel_enclosure_at(const Tensor& kernel, std::int64_t height, std::int64_t width,
+                              std::int64_t stride, std::int64_t groups) {
+  const std::vector<Tensor> kernels =
+      polyphase_kernels("kernel_enclosure_at", kernel, stride, groups);
+  require<ShapeError>(height >= 1 && width >= 1 && height % stride == 0 && width % stride == 0,
+                      "kernel_enclosure_at: expected image extents divisible by the stride ",
+                      stride, ", got ", height, " x ", width);
+  Enclosure all{std::numeric_limits<double>::infinity(), 0};
+  for (const Tensor& one : kernels) {
+    const Enclosure any = enclosure_of(one);
+    const Enclosure here = grid_enclosure(one, height / stride, width / stride);
+    all.lower = std::min(all.lower, std::max(any.lower, here.lower));
+    all.upper = std::max(all.upper, least(any.upper, here.upper));
   }
   return all;
 }

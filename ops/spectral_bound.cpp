@@ -7,42 +7,26 @@
 
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
+#include <isotape/ops/definite_bound.hpp>
+#include <isotape/ops/roundoff.hpp>
 
-// Note [Rounding in bounds]
-//
-// u = 2^-53. Every operation yields fl(a op b) = (a op b)(1 + d) + e, |d| <= u, and |e| <= tiny =
-// 2^-1022 where it underflows (gradually or to zero). Sums and inner products of k terms are off by
-// at most gamma(k) times the sum of the absolute terms, gamma(k) = k u / (1 - k u), for any order
-// of summation, with or without fused multiply-add [Higham 2002, section 3.1].
+// See Note [Rounding in bounds] in ops/roundoff.hpp.
 //
 // Underflow: all matrices below are scaled by a power of two so that the largest absolute entry is
 // in [1, 2). Each of the norms here is then >= 1, while what underflow can add is at most (number
 // of operations) 2^-1022 < 2^-900. It is swallowed by any one of the factors up().
-//
-// This file is compiled with -ffp-contract=off, so that the scalars are rounded as written.
 
 namespace isotape {
 namespace {
 
-constexpr double unit_roundoff = 0x1p-53;
-constexpr double infinity = std::numeric_limits<double>::infinity();
+using roundoff::down;
+using roundoff::gamma;
+using roundoff::infinity;
+using roundoff::sum_up;
+using roundoff::up;
 constexpr int squarings = 5;
-
-// An upper bound of y, given x = fl(y) after one rounding: x (1 + 4 u), itself rounded, is at least
-// x (1 + 4 u)(1 - u) > x (1 + 2 u) >= x / (1 - u) >= y.
-double up(double x) { return x * (1 + 0x1p-51); }
-// Likewise a lower bound of y >= 0: x (1 - 4 u), itself rounded, is at most x (1 - 4 u)(1 + u) < x
-// (1 - 2 u) <= x / (1 + u) <= y.
-double down(double x) { return x * (1 - 0x1p-51); }
-
-// k u is exact; 1 - k u, the quotient: one rounding each.
-double gamma(std::int64_t k) {
-  const double ku = static_cast<double>(k) * unit_roundoff;
-  return ku < 0.5 ? up(up(ku / (1 - ku))) : infinity;
-}
-
-// y with fl(y) = x for a sum y of k nonnegative terms: x >= y (1 - gamma(k)).
-double sum_up(double x, std::int64_t k) { return up(up(x / (1 - gamma(k)))); }
+// Of c: a residual below it bounds the norm to as much, and better the smaller it is.
+constexpr double nearly_isometric = 0x1p-10;
 
 // A matrix [m, n] in f64, a = 2^-exponent w: exact, but for entries that underflow.
 struct Scaled {
@@ -61,8 +45,14 @@ struct Scaled {
     if (std::isnan(bound)) return infinity;
     return std::nextafter(std::ldexp(bound, exponent), infinity);
   }
-  double unscale_down(double bound) const {
-    return std::nextafter(std::ldexp(bound, exponent), 0.0);
+  // Limits of the singular values of w from those of the eigenvalues of a^T a. A lower one after a
+  // single rounding; down() takes more off than it and the root.
+  Enclosure unscale(const Enclosure& square) const {
+    const double lower =
+        square.lower > 0
+            ? std::nextafter(std::ldexp(down(std::sqrt(down(square.lower))), exponent), 0.0)
+            : 0;
+    return {lower, unscale(up(std::sqrt(square.upper)))};
   }
 };
 
@@ -173,14 +163,14 @@ struct Residual {
   double norm = 0;
 };
 
-Residual residual_of(const Scaled& s) {
+Residual residual_of(const Scaled& s, const Tensor& g, int powers) {
   const std::int64_t k = s.small();
-  Tensor residual = gram(s);
+  Tensor residual = g.clone();
   auto* const d = residual.write<double>();
   Residual r;
   for (std::int64_t i = 0; i < k; ++i) r.c += d[i * k + i] / static_cast<double>(k);
   for (std::int64_t i = 0; i < k; ++i) d[i * k + i] -= r.c;
-  r.norm = up(up(symmetric_norm(k, d, squarings)) + gram_rounding(s));
+  r.norm = up(up(symmetric_norm(k, d, powers)) + gram_rounding(s));
   return r;
 }
 
@@ -227,7 +217,7 @@ double isometry_defect_bound(const Tensor& w) {
 double near_isometry_bound(const Tensor& w) {
   const Scaled s = scaled("near_isometry_bound", w);
   if (s.is_special()) return s.special;
-  const Residual r = residual_of(s);
+  const Residual r = residual_of(s, gram(s), squarings);
   return s.unscale(up(std::sqrt(up(r.c + r.norm))));
 }
 
@@ -237,18 +227,25 @@ double spectral_norm_bound(const Tensor& w) {
   return std::min({frobenius_bound(w), row_column_bound(w), gram_bound(w), near_isometry_bound(w)});
 }
 
-// sigma^2 >= c - ||a^T a - c I||. down() takes more off than the difference and the root round.
+// By powers of the residual where that is small, else by the eigenvalues of g = fl(a^T a), proved
+// from their estimates; g is off by gram_rounding().
 Enclosure singular_value_enclosure(const Tensor& w) {
-  constexpr double nearly_isometric =
-      0x1p-10;  // of c: the bound is then within as much of the norm
   const Scaled s = scaled("singular_value_enclosure", w);
   if (s.is_special()) return {0, s.special};
-  const Residual r = residual_of(s);
-  const double square = down(r.c - r.norm);
-  const double lower = square > 0 ? s.unscale_down(down(std::sqrt(square))) : 0;
-  const double upper = s.unscale(up(std::sqrt(up(r.c + r.norm))));
-  if (r.norm <= nearly_isometric * r.c) return {lower, upper};
-  return {lower, std::min({upper, frobenius_bound(w), row_column_bound(w), gram_bound(w)})};
+  Tensor g = gram(s);
+  Residual near = residual_of(s, g, 0);
+  if (near.norm <= 64 * nearly_isometric * near.c) near = residual_of(s, g, squarings);
+  if (near.norm <= nearly_isometric * near.c) {
+    return s.unscale(Enclosure{near.c - near.norm, up(near.c + near.norm)});
+  }
+  const std::int64_t k = s.small();
+  std::vector<double> values(static_cast<std::size_t>(k));
+  Tensor spent = g.clone();
+  blas::singular_values(k, k, spent.write<double>(), values.data());
+  Enclosure square = eigenvalue_enclosure(g, values.back(), values.front());
+  const double rounded = gram_rounding(s);
+  const Enclosure found = s.unscale(Enclosure{square.lower - rounded, up(square.upper + rounded)});
+  return {found.lower, std::min({found.upper, frobenius_bound(w), row_column_bound(w)})};
 }
 
 }  // namespace isotape

@@ -3,7 +3,7 @@
 # What the library and the command are built with, and what the tests add.
 build_packages=(g++ cmake ninja-build ccache libdnnl-dev libopenblas-openmp-dev libcli11-dev
   nlohmann-json3-dev libfmt-dev libtomlplusplus-dev zlib1g-dev libssl-dev)
-test_packages=(doctest-dev curl)
+test_packages=(doctest-dev libboost-dev curl)
 
 # Whether sudo is there and lets us: without a password, or, at a terminal, after asking for it.
 may_sudo() {

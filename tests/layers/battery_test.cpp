@@ -33,6 +33,7 @@ bool is_refused(const Row& row, const Cell& cell) {
 
 void check(const Row& row, const Cell& cell) {
   check_jacobian(row, cell);
+  check_enclosure(row, cell);
   check_spectrum(row, cell);
   check_folding(row, cell);
   check_plain_copy(row, cell);

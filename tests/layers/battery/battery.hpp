@@ -83,6 +83,7 @@ std::string refused_text(const Row& row, const Cell& cell);
 
 /// Each checks one property of a layer of this cell by doctest assertions.
 void check_jacobian(const Row& row, const Cell& cell);
+void check_enclosure(const Row& row, const Cell& cell);
 void check_spectrum(const Row& row, const Cell& cell);
 void check_folding(const Row& row, const Cell& cell);
 void check_plain_copy(const Row& row, const Cell& cell);

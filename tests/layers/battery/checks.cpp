@@ -155,6 +155,28 @@ void check_jacobian(const Row& row, const Cell& cell) {
   CHECK(max_abs_diff(dense_operator(f, batched(1, cell.input), DType::f64), matrix) <= 1e-12);
 }
 
+void check_enclosure(const Row& row, const Cell& cell) {
+  Rng rng(5);
+  const auto module = trained(row, cell, rng);
+  const auto sigma = singular_values(jacobian(*module->materialize(DType::f64), cell.input, rng));
+  const Enclosure any = module->enclosure();
+  const Enclosure here = module->enclosure_at(cell.input);
+  CAPTURE(any.rule);
+  CHECK_FALSE(any.rule.empty());
+  // The measured values have the rounding of the SVD and, where a layer is not linear, of f.
+  for (const Enclosure& proved : {any, here}) {
+    CHECK(sigma.front() <= proved.upper * (1 + 1e-13));
+    CHECK(sigma.back() >= proved.lower - 1e-13 * sigma.front());
+  }
+  CHECK(any.lower >= 0);
+  CHECK(here.lower >= any.lower);
+  CHECK(here.upper <= any.upper);
+  CHECK(any.upper == module->lipschitz_bound().value);
+  if (module->gnp() != NormPreservation::none && row.tolerance <= 1e-5) {
+    CHECK(any.upper - any.lower <= 1e-5);
+  }
+}
+
 void check_spectrum(const Row& row, const Cell& cell) {
   Rng rng(5);
   const auto module = trained(row, cell, rng);
