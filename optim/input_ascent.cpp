@@ -1,12 +1,10 @@
 #include <isotape/optim/input_ascent.hpp>
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 #include <isotape/layers/parameter.hpp>
+#include <isotape/optim/ball.hpp>
 
 namespace isotape {
 namespace {
@@ -26,33 +24,13 @@ void check(const Tensor& x, const AscentOptions& options) {
                       options.steps);
 }
 
-template <class T>
-double length(const T* x, std::int64_t n) {
-  return std::sqrt(std::transform_reduce(x, x + n, 0.0, std::plus<>(), [](T entry) {
-    return static_cast<double>(entry) * static_cast<double>(entry);
-  }));
-}
-
-// One row: y + step g / |g|, projected to the ball around x and, where asked, to the unit cube.
-// Both x and the cube are convex and x is in it, so the second projection does not leave the ball.
-template <class T>
-void move(const T* x, const T* g, T* y, std::int64_t n, double step, const AscentOptions& options) {
-  if (g != nullptr) {
-    const double norm = length(g, n);
-    const double factor = norm > 0 ? step / norm : 0;
-    for (std::int64_t k = 0; k < n; ++k) y[k] += static_cast<T>(factor) * g[k];
+// Rows whose gradient is zero take no step.
+std::vector<double> step_lengths(const Tensor& gradient, double step) {
+  std::vector<double> lengths(static_cast<std::size_t>(gradient.dim(0)));
+  for (std::int64_t i = 0; i < gradient.dim(0); ++i) {
+    lengths[i] = max_abs(gradient.rows(i, i + 1)) > 0 ? step : 0;
   }
-  double square = 0;
-  for (std::int64_t k = 0; k < n; ++k) {
-    const auto offset = static_cast<double>(y[k] - x[k]);
-    square += offset * offset;
-  }
-  const double distance = std::sqrt(square);
-  const T shrink = distance > options.eps ? static_cast<T>(options.eps / distance) : T{1};
-  for (std::int64_t k = 0; k < n; ++k) {
-    const T moved = x[k] + shrink * (y[k] - x[k]);
-    y[k] = options.in_unit ? std::clamp(moved, T{0}, T{1}) : moved;
-  }
+  return lengths;
 }
 
 }  // namespace
@@ -61,20 +39,11 @@ Tensor ascend_inputs(const Tensor& x, const std::function<Var(const Var&)>& f,
                      const AscentOptions& options, Rng& rng) {
   check(x, options);
   const ConstantParameters constant;
-  const std::int64_t rows = x.dim(0);
-  const std::int64_t n = x.size() / rows;
+  const Ball ball{BallNorm::l2, options.eps, options.in_unit ? PixelRange{0, 1} : PixelRange{}};
   Tensor y = random_normal(rng, x.shape(), options.start, x.dtype());
   add_in_place(y, x);
-  const auto move_rows = [&](const Tensor& gradient) {
-    dispatch_float(x.dtype(), "ascend_inputs", [&]<class T>() {
-      T* moved = y.write<T>();
-      for (std::int64_t i = 0; i < rows; ++i) {
-        const T* g = gradient ? gradient.data<T>() + i * n : nullptr;
-        move(x.data<T>() + i * n, g, moved + i * n, n, options.step, options);
-      }
-    });
-  };
-  move_rows({});
+  project(ball, x, y);
+  RowRngs unused(static_cast<std::size_t>(x.dim(0)));
   for (int k = 0; k < options.steps; ++k) {
     Tensor gradient;
     {
@@ -83,7 +52,9 @@ Tensor ascend_inputs(const Tensor& x, const std::function<Var(const Var&)>& f,
       tape.backward(f(leaf));
       gradient = leaf.grad();
     }
-    move_rows(gradient);
+    if (!gradient) break;
+    ascend(BallNorm::l2, gradient, step_lengths(gradient, options.step), y, unused);
+    project(ball, x, y);
   }
   return y;
 }

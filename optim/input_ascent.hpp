@@ -17,8 +17,8 @@ struct AscentOptions {
 
 /// Looks for inputs near x that make f large, by projected gradient ascent in l2: from x and a
 /// little noise, every step goes `step` along the gradient of each row, then back to the nearest
-/// point within eps of x, then into [0, 1]. A row without a gradient stays where it is. What it
-/// finds is an estimate: rows of x within eps (and the rounding of f32), not the maximum.
+/// point within eps of x and in [0, 1] (see project()). A row without a gradient stays where it is.
+/// What it finds is an estimate, not the maximum.
 ///
 /// Parameters are constants meanwhile: gradients go through the folded weights, and to nothing
 /// else.
