@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include <isotape/apps/argument.hpp>
 #include <isotape/apps/errors.hpp>
 #include <isotape/apps/image_file.hpp>
 #include <isotape/apps/table.hpp>
@@ -42,6 +43,13 @@ Json by_eps(const std::vector<double>& values, const std::vector<Eps>& eps) {
   Json object = Json::object();
   for (std::size_t i = 0; i < eps.size(); ++i) object[eps[i].text] = values[i];
   return object;
+}
+
+// A number where the text is one.
+Json typed(const std::string& value) {
+  if (const auto integer = to_integer(value)) return *integer;
+  if (const auto number = to_number(value)) return *number;
+  return value;
 }
 
 // Broken behind commas into lines of a page's width.
@@ -118,7 +126,7 @@ std::string attack_json(const AttackEvaluation& evaluation, const std::vector<Ep
   }
   for (const AttackOutcome& outcome : evaluation.outcomes) {
     Json one = {{"attack", outcome.name}, {"settings", Json::object()}};
-    for (const auto& [key, value] : outcome.settings) one["settings"][key] = value;
+    for (const auto& [key, value] : outcome.settings) one["settings"][key] = typed(value);
     one["accuracy"] = by_eps(outcome.accuracy, eps);
     const double median = median_distance(outcome);
     if (outcome.goal == AttackGoal::nearest) {

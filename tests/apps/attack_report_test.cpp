@@ -91,7 +91,7 @@ TEST_CASE("attack_json: settings in effect, accuracy by eps") {
   CHECK(json["pixel_range"] == nlohmann::json::array({0.0, 1.0}));
   CHECK(json["norms"][0]["certified_accuracy"]["36/255"] == 25);
   CHECK(json["norms"][0]["attacked_accuracy"]["0.1"] == 50);
-  CHECK(json["attacks"][0]["settings"]["steps"] == "9");
+  CHECK(json["attacks"][0]["settings"]["steps"] == 9);
   CHECK(json["attacks"][1]["accuracy"]["0.1"] == 75);
   CHECK(json["attacks"][1]["median_distance"] == 0.3);
   CHECK(json["broken_certificates"][0]["image"] == 3);
