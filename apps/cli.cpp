@@ -23,6 +23,7 @@ struct AllOptions {
   std::string config;  // of train
   EvalOptions eval;
   AuditOptions audit;
+  CertifyOptions certify;
   ExportOptions export_;
   VerifyOptions verify;
   ModelsOptions models;
@@ -110,6 +111,20 @@ void add_audit(CLI::App& app, AllOptions& all) {
   add_threads(app, audit.threads);
   add_json(app, audit.json);
   app.add_flag("--html", audit.html, "write RUN/report.html anew");
+}
+
+void add_certify(CLI::App& app, AllOptions& all) {
+  CertifyOptions& certify = all.certify;
+  add_run(app, certify.run);
+  app.add_option("--out", certify.out, "certificate to write")->required()->type_name("CERT");
+  add_dataset(app, certify.dataset, certify.data);
+  add_setting(app,
+              {"eps", "X,...", "l2 radii of the table, as in 0.3,36/255 [the run's]", "Options"},
+              certify.eps);
+  add_setting(app, {"images", "N", "the first N test images [all]", "Options", a_count},
+              certify.images);
+  add_threads(app, certify.threads);
+  add_json(app, certify.json);
 }
 
 void add_export(CLI::App& app, AllOptions& all) {
@@ -213,6 +228,11 @@ constexpr Command known_commands[] = {
      add_eval, take<&AllOptions::eval>},
     {"audit", "singular values, bounds and gradient norms by layer",
      "Exits 3 if a layer breaks its claim.", add_audit, take<&AllOptions::audit>},
+    {"certify", "what is proved of a run, in a file that others can check",
+     "Example:\n  isotape certify runs/bcop-small-mnist-1 --out small.cert\n"
+     "  isotape verify small.cert --weights runs/bcop-small-mnist-1/model.safetensors\n"
+     "docs/certificate.md tells what the file holds and why it is a proof.",
+     add_certify, take<&AllOptions::certify>},
     {"bench", "time, memory and work of training, evaluation and the parts of them",
      "Without a COMMAND it measures a training step. Flags follow the COMMAND.\n"
      "Example:\n  isotape bench step --model bcop-large --dataset cifar10 --threads 1 --json",

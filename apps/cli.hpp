@@ -14,9 +14,9 @@ struct TextRequest {
   std::string text;
 };
 
-using CommandOptions =
-    std::variant<TextRequest, TrainOptions, EvalOptions, AuditOptions, ExportOptions, VerifyOptions,
-                 ModelsOptions, LayersOptions, DatasetsOptions, BenchOptions, DoctorOptions>;
+using CommandOptions = std::variant<TextRequest, TrainOptions, EvalOptions, AuditOptions,
+                                    CertifyOptions, ExportOptions, VerifyOptions, ModelsOptions,
+                                    LayersOptions, DatasetsOptions, BenchOptions, DoctorOptions>;
 
 /// Reads the arguments of the command, without the program's name. A file given to --config is read
 /// too; flags override it.

@@ -14,6 +14,7 @@ int run_doctor(const DoctorOptions& options);
 int run_train(const TrainOptions& options);
 int run_eval(const EvalOptions& options);
 int run_audit(const AuditOptions& options);
+int run_certify(const CertifyOptions& options);
 int run_export(const ExportOptions& options);
 int run_verify(const VerifyOptions& options);
 int run_bench(const BenchOptions& options);

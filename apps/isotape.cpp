@@ -35,6 +35,7 @@ const std::vector<Command>& commands() {
       command<TrainOptions, run_train>("train"),
       command<EvalOptions, run_eval>("eval"),
       command<AuditOptions, run_audit>("audit"),
+      command<CertifyOptions, run_certify>("certify"),
       command<BenchOptions, run_bench>("bench"),
       command<ExportOptions, run_export>("export"),
       command<VerifyOptions, run_verify>("verify"),

@@ -68,6 +68,17 @@ struct AuditOptions {
   bool html = false;  ///< write the run's report.html anew
 };
 
+struct CertifyOptions {
+  std::string run;
+  std::string out;  ///< the certificate
+  std::optional<std::string> dataset;
+  std::optional<std::string> data;
+  std::optional<std::vector<Eps>> eps;
+  std::optional<std::int64_t> images;  ///< of the test set, from its first on; unset: all
+  std::optional<std::int64_t> threads;
+  bool json = false;
+};
+
 struct ExportOptions {
   std::string run;  ///< folder of a run, or a file that holds a model
   std::string to;   ///< format
