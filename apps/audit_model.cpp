@@ -26,7 +26,7 @@ std::string claim(NormPreservation kept, double bound) {
   return bound <= 1 + sigma_tolerance ? "1-Lipschitz" : "none";
 }
 
-LayerAudit audit_layer(const Sequential::Part& part, const Shape& input) {
+LayerAudit audit_layer(const Sequential::Part& part, const Shape& input, const Proof& proof) {
   const Module& layer = *part.module;
   LayerAudit audit;
   audit.name = part.name;
@@ -35,7 +35,8 @@ LayerAudit audit_layer(const Sequential::Part& part, const Shape& input) {
   audit.output = layer.output_shape(input);
   audit.spectrum = layer.spectrum(input);
   audit.residual = layer.residual();
-  audit.bound = layer.lipschitz_bound();
+  audit.proved_min = proof.enclosure.lower;
+  audit.bound = proof.bound();
   audit.claim = claim(layer.gnp(), audit.bound.value);
   return audit;
 }
@@ -83,6 +84,10 @@ void check_weights(const LayerAudit& layer, bool keeps_norms, std::vector<std::s
     found.push_back(message(layer.name, ": expected singular values of at most the proved bound ",
                             bound, ", measured ", sigma.front()));
   }
+  if (!sigma.empty() && sigma.back() < layer.proved_min - svd_rounding * sigma.front()) {
+    found.push_back(message(layer.name, ": expected singular values of at least the proved limit ",
+                            layer.proved_min, ", measured ", sigma.back()));
+  }
   if (!sigma.empty() && keeps_norms &&
       !(sigma.front() <= 1 + sigma_tolerance && sigma.back() >= 1 - sigma_tolerance)) {
     found.push_back(message(layer.name, " (", layer.claim, "): expected singular values within ",
@@ -129,10 +134,14 @@ AuditReport audit_model(Model& model, const Tensor& images, std::span<const std:
   report.input_units = flow.units[0];
   report.jacobian = audit_jacobian(model, images);
 
+  report.proof = model.net.proof();
+  report.bound = report.proof.bound();
+  report.head = prove_head(model.net, report.proof);
+
   Shape shape = model.input;
   double product = 1;
   for (std::size_t l = 0; l < parts.size(); ++l) {
-    LayerAudit layer = audit_layer(parts[l], shape);
+    LayerAudit layer = audit_layer(parts[l], shape, report.proof.parts[l]);
     shape = layer.output;
     product = bound_product(product, layer.bound.value);
     layer.product = product;
@@ -148,7 +157,6 @@ AuditReport audit_model(Model& model, const Tensor& images, std::span<const std:
     if (!std::isnan(layer.gain_max)) check_gradients(layer, kept, report.violations);
     report.layers.push_back(std::move(layer));
   }
-  report.bound = {product, "product over the chain, rounded up"};
   set_shares(report.layers);
   return report;
 }

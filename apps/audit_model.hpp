@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <isotape/apps/gradient_flow.hpp>
+#include <isotape/layers/head_proof.hpp>
 #include <isotape/layers/model.hpp>
 #include <isotape/layers/self_audit.hpp>
 
@@ -30,8 +31,9 @@ struct LayerAudit {
   std::string claim;
   Spectrum spectrum;  ///< measured, of the folded weights on the image that the layer sees
   Residual residual;
-  Bound bound;         ///< proved
-  double product = 1;  ///< of the bounds of all layers up to this one, rounded up
+  double proved_min = 0;  ///< lower end of the proved limits of the singular values
+  Bound bound;            ///< their upper end, and the rule of both
+  double product = 1;     ///< of the bounds of all layers up to this one, rounded up
   /// The part of the whole net's bound that is this layer's: max(0, log bound) over the sum of
   /// those. Near 1 that is its excess over 1, bound - 1, over the sum of the excesses. 0 if no
   /// layer has a bound above 1.
@@ -62,6 +64,8 @@ struct AuditReport {
   Shape input;
   std::vector<LayerAudit> layers;
   Bound bound;                ///< of the whole net, proved
+  Proof proof;                ///< of it, as a tree
+  HeadProof head;             ///< of differences of logits
   std::int64_t samples = 0;   ///< in the batch
   std::int64_t active = 0;    ///< of them that have a gradient at the logits
   double loss = 0;            ///< mean

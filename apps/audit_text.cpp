@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <isotape/apps/histogram.hpp>
+#include <isotape/apps/proof_text.hpp>
 #include <isotape/apps/table.hpp>
 #include <isotape/core/error.hpp>
 
@@ -21,6 +22,8 @@ constexpr const char* absent = "-";
 std::string digits(double value) { return fmt::format("{:.9f}", value); }
 // Of a bound: rounded up.
 std::string digits_up(double value) { return digits(std::ceil(value * 1e9) / 1e9); }
+// Of a lower end: rounded down.
+std::string digits_down(double value) { return digits(std::floor(value * 1e9) / 1e9); }
 std::string percent(double part) { return fmt::format("{:.1f}%", 100 * part); }
 std::string factor(double value) {
   return std::isnan(value) ? absent : fmt::format("{:.6f}", value);
@@ -51,7 +54,8 @@ class Notes {
 };
 
 std::string layers_table(const AuditReport& report) {
-  Rows rows = {{"layer", "kind", "output", "claim", "sigma_min", "sigma_max", "residual", "share"}};
+  Rows rows = {{"layer", "kind", "output", "claim", "sigma_min", "sigma_max",
+                "proved >=", "proved <=", "residual", "share"}};
   Notes sigma;
   Notes residual;
   for (const LayerAudit& layer : report.layers) {
@@ -60,6 +64,7 @@ std::string layers_table(const AuditReport& report) {
     rows.push_back({layer.name, layer.kind, message(layer.output), layer.claim,
                     measured ? digits(layer.spectrum.sigma.back()) : absent,
                     measured ? digits(layer.spectrum.sigma.front()) : absent,
+                    digits_down(layer.proved_min), digits_up(layer.bound.value),
                     constrained ? fmt::format("{:.1e}", layer.residual.value) : absent,
                     percent(layer.share)});
     if (measured) sigma.add(layer.spectrum.method, layer.name);
@@ -67,6 +72,7 @@ std::string layers_table(const AuditReport& report) {
   }
   return table(rows) + '\n' +
          sigma.print("sigma: measured, in f64, of the folded weights; not a proof\n") +
+         "proved: limits of all singular values, of the layer's Jacobian where it is not linear\n" +
          residual.print("residual: how far the layer is from its own constraint\n") +
          "share: part of the net's bound that is the layer's, by the logarithm\n";
 }
@@ -99,13 +105,9 @@ std::string gradients_table(const AuditReport& report) {
 }
 
 std::string proof(const AuditReport& report) {
-  Rows rows = {{"layer", "bound", "product so far", "because"}};
-  for (const LayerAudit& layer : report.layers) {
-    rows.push_back(
-        {layer.name, digits_up(layer.bound.value), digits_up(layer.product), layer.bound.rule});
-  }
-  return fmt::format("Proved bound of the net in l2: {} ({})\n\n{}", digits_up(report.bound.value),
-                     report.bound.rule, table(rows));
+  return fmt::format("Proved bound of the net in l2: {} ({})\n\n{}\n{}",
+                     digits_up(report.bound.value), report.bound.rule, proof_text(report.proof),
+                     head_text(report.head));
 }
 
 Json extents(const Shape& shape) { return std::vector(shape.begin(), shape.end()); }
@@ -124,6 +126,7 @@ Json json(const LayerAudit& layer) {
       {"sigma_histogram", nullptr},
       {"residual", layer.residual.value},
       {"residual_reason", layer.residual.reason},
+      {"proved_min", layer.proved_min},
       {"bound", layer.bound.value},
       {"bound_rule", layer.bound.rule},
       {"bound_product", layer.product},
@@ -163,6 +166,8 @@ std::string to_json(const AuditReport& report) {
       {"input", extents(report.input)},
       {"bound", report.bound.value},
       {"bound_rule", report.bound.rule},
+      {"proof", proof_json(report.proof)},
+      {"head", head_json(report.head)},
       {"layers", layers},
       {"samples", report.samples},
       {"active_samples", report.active},

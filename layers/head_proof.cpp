@@ -109,8 +109,9 @@ double HeadProof::pair_bound(std::int64_t i, std::int64_t j) const {
   return bound_product(pair_norms.at(i * pair_norms.dim(0) + j), body.value);
 }
 
-HeadProof prove_head(const Module& net) {
-  const Proof whole = net.proof();
+HeadProof prove_head(const Module& net) { return prove_head(net, net.proof()); }
+
+HeadProof prove_head(const Module& net, const Proof& whole) {
   HeadProof result;
   result.net = whole.bound();
   std::vector<Link> links;

@@ -33,5 +33,7 @@ struct HeadProof {
 /// allowed), or in any other.
 /// @throws NumericError  if a weight is not finite, naming the layer
 HeadProof prove_head(const Module& net);
+/// The same, with the proof that Module::proof() gave.
+HeadProof prove_head(const Module& net, const Proof& proof);
 
 }  // namespace isotape

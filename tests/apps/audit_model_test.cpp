@@ -135,6 +135,8 @@ TEST_CASE("audit_model: every broken claim is found, and names its layer") {
   CHECK(violations({}).empty());
   CHECK(violations({.bound = 1.5, .gnp = none, .spectrum = {{1.6, 0.1}, ""}}) ==
         List{"broken: expected singular values of at most the proved bound 1.5, measured 1.6"});
+  CHECK(violations({.bound = 2, .least = 0.5, .gnp = none, .spectrum = {{1.6, 0.1}, ""}}) ==
+        List{"broken: expected singular values of at least the proved limit 0.5, measured 0.1"});
   CHECK(violations({.spectrum = {{1, 0.99}, ""}}) ==
         List{"broken (isometry): expected singular values within 1e-06 of 1, measured 0.99 to 1"});
   CHECK(violations({.bound = 2, .gnp = forward, .spectrum = {{1.1, 1}, ""}}) ==

@@ -12,7 +12,14 @@ AuditReport example() {
   AuditReport report;
   report.model = "tiny";
   report.input = {4, 4, 1};
-  report.bound = {1.0000000012, "product over the chain, rounded up"};
+  report.proof = compose(
+      Composition::chain, "Sequential",
+      {proof_line("conv1", "BcopConv2d", {0.9999999988, 1.0000000012, "limits of the symbol"}),
+       proof_line("act1", "MaxMin", {1, 1, "a permutation at every point"})},
+      true);
+  report.bound = {1.0000000012, "product over the chain, rounded outwards"};
+  report.head.body = report.head.net = report.bound;
+  report.head.proof = proof_line("logit differences", "Pairs", {0, 1.5, "sqrt(2) times"});
   report.samples = 128;
   report.active = 100;
   report.loss = 0.5;
@@ -30,7 +37,8 @@ AuditReport example() {
   conv.claim = "keeps activations";
   conv.spectrum = {{1.00000002, 1, 0.99999998}, "SVD of something"};
   conv.residual = {3e-8, "largest |sigma - 1|"};
-  conv.bound = {1.0000000012, "least of the proved norms"};
+  conv.proved_min = 0.9999999988;
+  conv.bound = {1.0000000012, "limits of the symbol"};
   conv.product = conv.bound.value;
   conv.share = 1;
   conv.gradient = conv.gradient_low = conv.gradient_median = conv.gradient_high = 1;
@@ -42,6 +50,7 @@ AuditReport example() {
   act.kind = "MaxMin";
   act.output = {4, 4, 4};
   act.claim = "isometry";
+  act.proved_min = 1;
   act.bound = {1, "a permutation at every point"};
   act.product = conv.product;
   act.gradient = act.gradient_low = act.gradient_median = act.gradient_high = 1;
@@ -60,13 +69,14 @@ TEST_CASE("audit_text: the page says what is proved, what is measured, and of wh
   CHECK(to_text(example()) ==
         R"(tiny, 2 layers, input [4, 4, 1]
 
-layer  kind        output     claim                sigma_min    sigma_max  residual   share
------  ----------  ---------  -----------------  -----------  -----------  --------  ------
-conv1  BcopConv2d  [4, 4, 4]  keeps activations  0.999999980  1.000000020   3.0e-08  100.0%
-act1   MaxMin      [4, 4, 4]  isometry                     -            -         -    0.0%
+layer  kind        output     claim                sigma_min    sigma_max    proved >=    proved <=  residual   share
+-----  ----------  ---------  -----------------  -----------  -----------  -----------  -----------  --------  ------
+conv1  BcopConv2d  [4, 4, 4]  keeps activations  0.999999980  1.000000020  0.999999998  1.000000002   3.0e-08  100.0%
+act1   MaxMin      [4, 4, 4]  isometry                     -            -  1.000000000  1.000000000         -    0.0%
 
 sigma: measured, in f64, of the folded weights; not a proof
   conv1: SVD of something
+proved: limits of all singular values, of the layer's Jacobian where it is not linear
 residual: how far the layer is from its own constraint
   conv1: largest |sigma - 1|
 share: part of the net's bound that is the layer's, by the logarithm
@@ -84,12 +94,15 @@ samples; units: entries whose gradient is not 0; factor: by which the layer mult
 
 Jacobian of the logits at 16 inputs: singular values 0.250000 to 0.750000, median 0.500000 (SVD of the whole Jacobian)
 
-Proved bound of the net in l2: 1.000000002 (product over the chain, rounded up)
+Proved bound of the net in l2: 1.000000002 (product over the chain, rounded outwards)
 
-layer        bound  product so far  because
------  -----------  --------------  ----------------------------
-conv1  1.000000002     1.000000002  least of the proved norms
-act1   1.000000000     1.000000002  a permutation at every point
+line     kind           sigma >=     sigma <=  because
+-------  ----------  -----------  -----------  ----------------------------------------
+net      Sequential  0.999999998  1.000000002  product over the chain, rounded outwards
+  conv1  BcopConv2d  0.999999998  1.000000002  limits of the symbol
+  act1   MaxMin      1.000000000  1.000000000  a permutation at every point
+
+Proved bound of a difference of two logits: 1.500000000 (sqrt(2) times the net's)
 
 Every claim holds.
 )");
@@ -106,7 +119,9 @@ TEST_CASE("audit_text: the JSON object has the documented keys") {
   CHECK(json["model"] == "tiny");
   CHECK(json["input"] == std::vector<int>{4, 4, 1});
   CHECK(json["bound"] == 1.0000000012);
-  CHECK(json["bound_rule"] == "product over the chain, rounded up");
+  CHECK(json["bound_rule"] == "product over the chain, rounded outwards");
+  CHECK(json["proof"]["parts"][0]["name"] == "conv1");
+  CHECK(json["head"]["body"] == 1.0000000012);
   CHECK(json["samples"] == 128);
   CHECK(json["active_samples"] == 100);
   CHECK(json["loss"] == 0.5);
@@ -131,7 +146,8 @@ TEST_CASE("audit_text: the JSON object has the documented keys") {
   CHECK(conv["residual"] == 3e-8);
   CHECK(conv["residual_reason"] == "largest |sigma - 1|");
   CHECK(conv["bound"] == 1.0000000012);
-  CHECK(conv["bound_rule"] == "least of the proved norms");
+  CHECK(conv["bound_rule"] == "limits of the symbol");
+  CHECK(conv["proved_min"] == 0.9999999988);
   CHECK(conv["bound_product"] == 1.0000000012);
   CHECK(conv["share"] == 1);
   CHECK(conv["gradient"] == 1);

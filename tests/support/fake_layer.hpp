@@ -10,7 +10,7 @@
 struct Claims {
   double factor = 1;
   double bound = 1;
-  double least = 0;
+  double least = 0;  ///< lower end of the limits
   isotape::NormPreservation gnp = isotape::NormPreservation::both;
   isotape::Spectrum spectrum = {{1, 1}, "as told"};
   double residual = 0;
