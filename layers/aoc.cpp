@@ -187,6 +187,10 @@ Enclosure Aoc::enclosure() const {
   return found;
 }
 
+Enclosure Aoc::enclosure_at(const Shape& input) const {
+  return materialize(DType::f64)->enclosure_at(input);
+}
+
 NormPreservation Aoc::gnp() const {
   const bool orthogonal = (matrices_ ? *matrices_ : *patches_).is_orthogonal();
   if (!orthogonal || options_.padding_mode == PadMode::zero) return NormPreservation::none;

@@ -38,6 +38,7 @@ class Aoc final : public Module {
   std::string kind() const override { return "Aoc"; }
   std::string describe() const override;
   Enclosure enclosure() const override;
+  Enclosure enclosure_at(const Shape& input) const override;
   NormPreservation gnp() const override;
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;

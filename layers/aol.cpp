@@ -164,6 +164,15 @@ Enclosure AolConv2d::enclosure() const {
           "least of weighted row sums of |W^T W| and the proved norms of the Gram kernel"};
 }
 
+Enclosure AolConv2d::enclosure_at(const Shape& input) const {
+  const Shape output = output_shape(input);
+  Enclosure any = enclosure();
+  if (options_.padding != PadMode::circular) return any;
+  const Enclosure here = kernel_enclosure_at(derived_.folded({&raw_})[0], output[0], output[1]);
+  return {std::max(any.lower, here.lower), std::min(any.upper, here.upper),
+          "limits of the kernel's symbol at the frequencies of the image, and " + any.rule};
+}
+
 Spectrum AolConv2d::spectrum(const Shape& input) const {
   const Shape output = output_shape(input);
   if (options_.padding == PadMode::circular) {

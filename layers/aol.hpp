@@ -45,6 +45,7 @@ class AolConv2d final : public Module {
   std::string kind() const override { return "AolConv2d"; }
   std::string describe() const override;
   Enclosure enclosure() const override;
+  Enclosure enclosure_at(const Shape& input) const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   Spectrum spectrum(const Shape& input) const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;

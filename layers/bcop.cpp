@@ -199,6 +199,13 @@ Enclosure BcopConv2d::enclosure() const {
   return found;
 }
 
+Enclosure BcopConv2d::enclosure_at(const Shape& input) const {
+  const Shape output = output_shape(input);
+  Enclosure found = kernel_enclosure_at(folded_kernel(), output[0], output[1]);
+  found.rule = "limits of the kernel's symbol at the frequencies of the image";
+  return found;
+}
+
 NormPreservation BcopConv2d::gnp() const {
   if (!weight_.is_orthogonal()) return NormPreservation::none;
   if (unshuffled_ == c_out_) return NormPreservation::both;

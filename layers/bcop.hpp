@@ -51,6 +51,7 @@ class BcopConv2d final : public Module {
   std::string kind() const override { return "BcopConv2d"; }
   std::string describe() const override;
   Enclosure enclosure() const override;
+  Enclosure enclosure_at(const Shape& input) const override;
   NormPreservation gnp() const override;
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;

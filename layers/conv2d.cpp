@@ -6,6 +6,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
+#include <isotape/layers/linear.hpp>
 #include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
@@ -260,6 +261,30 @@ Enclosure Conv2d::enclosure() const {
   if (!is_circulant()) found.lower = 0;
   found.rule = kernel_rule;
   return found;
+}
+
+// Under zero padding the kernel's own lower end says nothing: only the matrix does. Its entries are
+// taps times 1, exact in f64.
+Enclosure Conv2d::enclosure_at(const Shape& input) const {
+  constexpr std::int64_t most_entries = 1 << 18;
+  const Shape output = output_shape(input);
+  const Enclosure any = enclosure();
+  if (is_circulant()) {
+    const Enclosure here =
+        kernel_enclosure_at(dilated(folded_kernel(), options_.dilation), input[0], input[1],
+                            options_.stride, options_.groups);
+    return {std::max(any.lower, here.lower), std::min(any.upper, here.upper),
+            "limits of the kernel's symbol at the frequencies of the image"};
+  }
+  if (options_.padding_mode != PadMode::zero || input.size() * output.size() > most_entries) {
+    return any;
+  }
+  const Tensor kernel = folded_kernel().to(DType::f64);
+  const auto f = [&](const Var& x) { return conv2d(x, kernel, {}, convolution()); };
+  const Enclosure found =
+      matrix_enclosure("conv2d", dense_operator(f, {1, input[0], input[1], input[2]}, DType::f64));
+  return {std::max(any.lower, found.lower), std::min(any.upper, found.upper),
+          "proved limits of the eigenvalues of A^T A, A the dense matrix on this image"};
 }
 
 // Whether the output closes around an image whose sides the stride divides: then (H + p - reach) /

@@ -58,6 +58,7 @@ class Conv2d final : public Module {
   std::string kind() const override { return "Conv2d"; }
   std::string describe() const override;
   Enclosure enclosure() const override;
+  Enclosure enclosure_at(const Shape& input) const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override { return weight_.residual(); }
