@@ -283,7 +283,7 @@ std::vector<std::string> names_of(const CLI::App& app) {
   const bool top = app.get_parent() == nullptr;
   std::string path;  // "bench step"
   for (const CLI::App* at = &app; at->get_parent() != nullptr; at = at->get_parent()) {
-    path = at->get_name() + (path.empty() ? "" : " ") + path;
+    path.insert(0, at->get_name() + (path.empty() ? "" : " "));
   }
   const std::string name = top ? "" : path + ": ";
   const std::string see = "; see `isotape " + path + (top ? "" : " ") + "--help`";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include <isotape/core/error.hpp>
@@ -62,8 +63,8 @@ Tensor VersionCache::get(std::uint64_t version, const std::function<Tensor()>& m
   return state_->value;
 }
 
-Weight::Weight(const Shape& shape, const Parametrization& parametrization, Rng& rng)
-    : parametrization_(parametrization) {
+Weight::Weight(const Shape& shape, Parametrization parametrization, Rng& rng)
+    : parametrization_(std::move(parametrization)) {
   const Shape matrix = matrix_shape(shape);
   const auto fan_in = static_cast<double>(matrix[-1]);
   if (const auto* bjorck = std::get_if<Bjorck>(&parametrization_)) {

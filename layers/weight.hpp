@@ -34,7 +34,7 @@ class Weight {
  public:
   /// Initialises the raw tensor for the constraint: an orthogonal matrix times raw_gain for bjorck
   /// and cholesky-qr, uniform in +-1/sqrt(n) for a free one, what a map says for it.
-  Weight(const Shape& shape, const Parametrization& parametrization, Rng& rng);
+  Weight(const Shape& shape, Parametrization parametrization, Rng& rng);
   /// A free weight.
   explicit Weight(Tensor value) : raw(std::move(value)) {}
 

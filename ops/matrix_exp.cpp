@@ -58,14 +58,14 @@ constexpr int powers_kept = 7;
 
 // y += sum_{k<4} x^k / (4 i + k)!, without the constant term where `derivative`.
 template <class T>
-void add_terms(const Powers<T>& x, int i, bool derivative, T* y) {
+void add_terms(const Powers<T>& x, std::size_t i, bool derivative, T* y) {
   const std::int64_t n = x.n;
   for (int k = 1; k < 4; ++k) {
-    const T factor = static_cast<T>(taylor[static_cast<std::size_t>(4 * i + k)]);
+    const T factor = static_cast<T>(taylor[4 * i + static_cast<std::size_t>(k)]);
     for (std::int64_t e = 0; e < n * n; ++e) y[e] += factor * x(k)[e];
   }
   if (derivative) return;
-  const T constant = static_cast<T>(taylor[static_cast<std::size_t>(4 * i)]);
+  const T constant = static_cast<T>(taylor[4 * i]);
   for (std::int64_t e = 0; e < n; ++e) y[e * (n + 1)] += constant;
 }
 
@@ -148,7 +148,7 @@ void derivative(std::int64_t n, bool adjoint, const T* a, const Squares& squares
   T* const memory = work.write<T>();
   const Powers<T> x{n, memory};
   const Powers<T> dx{n, memory + powers_kept * n * n};
-  T* const factor = memory + 2 * powers_kept * n * n;
+  T* const factor = memory + std::int64_t{2} * powers_kept * n * n;
   T* const previous = factor + n * n;
   scaled(n, squares.s, adjoint, a, x(1));
   scaled(n, squares.s, false, da, dx(1));

@@ -216,6 +216,7 @@ TEST_CASE("cli: only the commands that are offered are known") {
 
 TEST_CASE("cli: no line of a help is longer than a page is wide") {
   std::vector<std::vector<std::string>> commands;
+  commands.reserve(std::size(every_command));
   for (const std::string_view command : every_command) commands.push_back({std::string(command)});
   for (const char* what : {"step", "ops", "orthogonalize", "eval", "scaling"}) {
     commands.push_back({"bench", what});
