@@ -55,12 +55,12 @@ TEST_CASE("compositions: bounds through the graph, attained by what their layers
                         {{"r", "concat-residual", {}, {gain("a", 2)}}, 2},
                         {{"r", "concat-residual", {}, {gain("a", 0.5)}}, 1},
                         {convex, 1.25}};
-  for (const auto& [layer, bound] : cases) {
-    CAPTURE(layer.type);
-    const auto module = build(layer, input);
-    CHECK(module->lipschitz_bound().value == doctest::Approx(bound).epsilon(1e-7));
+  for (const Case& one : cases) {
+    CAPTURE(one.layer.type);
+    const auto module = build(one.layer, input);
+    CHECK(module->lipschitz_bound().value == doctest::Approx(one.bound).epsilon(1e-7));
     CHECK(norm_of(*module, input) <= module->lipschitz_bound().value * (1 + 1e-14));
-    CHECK(norm_of(*module, input) == doctest::Approx(bound).epsilon(1e-6));
+    CHECK(norm_of(*module, input) == doctest::Approx(one.bound).epsilon(1e-6));
   }
   CHECK(bound_of({"r", "convex-residual", {}, {gain("a", 1)}}, input) == 1);
   CHECK(bound_of({"r", "convex-residual", {}, {}}, input) == 1);
@@ -176,7 +176,7 @@ TEST_CASE("linear-residual: bounded by the norm of the summed kernel, not by 1 p
   // K = -I/2: the sum is I/2.
   Parameter& half = *residual->parameters()[0].parameter;
   Tensor kernel = Tensor::zeros(half.value().shape());
-  for (std::int64_t c = 0; c < 4; ++c) kernel.write<float>()[c * 36 + 4 * 4 + c] = -0.5F;
+  for (std::int64_t c = 0; c < 4; ++c) kernel.write<float>()[c * 36 + 16 + c] = -0.5F;
   half.write() = kernel;
   CHECK(residual->lipschitz_bound().value == doctest::Approx(0.5).epsilon(1e-9));
   CHECK(residual->spectrum({6, 6, 4}).sigma.front() == doctest::Approx(0.5).epsilon(1e-12));

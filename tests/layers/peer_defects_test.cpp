@@ -171,7 +171,9 @@ TEST_CASE("a weight of zeros divides by zero") {
       {"aol", {6}},       {"cpl", {6}},       {"sll", {6}},   {"soc", {6}},
       {"frobenius", {6}}, {"unit-rows", {6}}, {"aol", image}, {"cpl", image},
       {"sll", image},     {"soc", image},     {"l2ne", image}};
-  for (const auto& [type, input] : sites) {
+  for (const auto& site : sites) {
+    const char* const type = site.first;
+    const Shape& input = site.second;
     CAPTURE(type);
     LayerSpec spec{"x", type, {{"out", std::int64_t{6}}}};
     if (input.rank() == 3) spec.options.emplace_back("kernel", std::int64_t{3});

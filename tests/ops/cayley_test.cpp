@@ -116,7 +116,8 @@ TEST_CASE("cayley: reproduces the published code's values, square and tall") {
   const auto gradient = [](const Tensor& w) {
     Tensor dq(w.shape(), DType::f64);
     for (std::int64_t i = 0; i < w.size(); ++i) {
-      dq.write<double>()[i] = std::cos(0.3 + 0.9 * double(i / 3) + 1.1 * double(i % 3));
+      const std::int64_t row = i / 3;
+      dq.write<double>()[i] = std::cos(0.3 + 0.9 * double(row) + 1.1 * double(i % 3));
     }
     Tape tape;
     const Var leaf = tape.leaf(w);

@@ -105,7 +105,7 @@ TEST_CASE("nystrom_rank: averages replicas that differ") {
 
 TEST_CASE("nystrom_rank: finds the few columns that are not zero") {
   Tensor w = Tensor::zeros({30, 30}, DType::f64);
-  for (const int j : {3, 11, 29}) w.write<double>()[31 * j] = 1 + j;
+  for (const std::int64_t j : {3, 11, 29}) w.write<double>()[31 * j] = static_cast<double>(1 + j);
   Rng rng(16);
   for (int trial = 0; trial < 20; ++trial) {
     CHECK(max_abs_diff(nystrom_rank(w, 3, {.columns = 3, .replicas = 2}, rng), w) <= 1e-13);

@@ -36,7 +36,7 @@ Tensor round_centres(Rng& rng, std::int64_t n, double radius) {
   Tensor x({n, 2});
   auto* const values = x.write<float>();
   for (std::int64_t i = 0; i < n; ++i) {
-    const double centre = static_cast<double>(2 * (i % 3) - 2);
+    const auto centre = static_cast<double>(2 * (i % 3) - 2);
     values[2 * i] = static_cast<float>(centre + radius * std::cos(angle.at(i)));
     values[2 * i + 1] = static_cast<float>(radius * std::sin(angle.at(i)));
   }

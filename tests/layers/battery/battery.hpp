@@ -69,6 +69,8 @@ std::vector<Row> dense_rows();
 std::vector<Row> convolution_rows();
 std::vector<Row> pointwise_rows();
 std::vector<Row> composition_rows();
+/// One list behind the other.
+std::vector<Row> joined(const std::vector<std::vector<Row>>& lists);
 
 /// All cells of a row, or a subset that holds every pair of values of two axes.
 std::vector<Cell> all_cells(const Row& row);

@@ -158,14 +158,15 @@ std::string refused_text(const Row& row, const Cell& cell) {
   return "";
 }
 
+std::vector<Row> joined(const std::vector<std::vector<Row>>& lists) {
+  std::vector<Row> all;
+  for (const std::vector<Row>& list : lists) all.insert(all.end(), list.begin(), list.end());
+  return all;
+}
+
 const std::vector<Row>& rows() {
-  static const std::vector<Row> list = [] {
-    std::vector<Row> all = dense_rows();
-    for (auto&& more : {convolution_rows(), pointwise_rows(), composition_rows()}) {
-      all.insert(all.end(), more.begin(), more.end());
-    }
-    return all;
-  }();
+  static const std::vector<Row> list =
+      joined({dense_rows(), convolution_rows(), pointwise_rows(), composition_rows()});
   return list;
 }
 

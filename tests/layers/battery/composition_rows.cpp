@@ -13,9 +13,7 @@ const LayerSpec twice{"twice", "gain", {{"value", 2.0}}};
 const LayerSpec pass{"pass", "sequential", {}};
 const LayerSpec deep{"deep", "sequential", {}, {dense, act}};
 
-}  // namespace
-
-std::vector<Row> composition_rows() {
+std::vector<Row> normalization_rows() {
   using enum LayerProperty;
   return {
       {.type = "batch-center", .inputs = {{5}, {2, 3, 4}, {1, 1, 1}}, .batch_statistics = true},
@@ -40,6 +38,12 @@ std::vector<Row> composition_rows() {
        .options = {{"value", 3.0}},
        .property = bounded,
        .inputs = {{5}, {1, 2, 1}}},
+  };
+}
+
+std::vector<Row> joined_rows() {
+  using enum LayerProperty;
+  return {
       {.type = "sequential", .inputs = {{6}, {4, 4, 4}}, .variant = "of nothing"},
       {.type = "sequential",
        .inputs = {{4, 4, 4}, {3, 5, 4}},
@@ -69,6 +73,12 @@ std::vector<Row> composition_rows() {
        .inputs = {{4, 4, 4}, {5, 3, 4}},
        .layers = {half_conv, pass},
        .variant = "of bcop and the identity"},
+  };
+}
+
+std::vector<Row> residual_rows() {
+  using enum LayerProperty;
+  return {
       {.type = "concat-residual",
        .inputs = {{4, 4, 4}, {3, 3, 4}},
        .is_affine = false,
@@ -87,6 +97,12 @@ std::vector<Row> composition_rows() {
        .layers = {free_dense, act},
        .variant = "of a free layer"},
   };
+}
+
+}  // namespace
+
+std::vector<Row> composition_rows() {
+  return joined({normalization_rows(), joined_rows(), residual_rows()});
 }
 
 }  // namespace isotape::battery

@@ -138,9 +138,7 @@ std::vector<Refusal> soc_refusals() {
   return list;
 }
 
-}  // namespace
-
-std::vector<Row> convolution_rows() {
+std::vector<Row> reshaped_rows() {
   using enum LayerProperty;
   return {
       {.type = "conv", .property = bounded, .refusals = conv_refusals},
@@ -171,6 +169,12 @@ std::vector<Row> convolution_rows() {
       // The vector of the iteration is a constant to the gradient.
       {.type = "ossn", .property = bounded, .refusals = conv_refusals, .parameter_gradient = false},
       {.type = "svcm", .property = bounded, .refusals = svcm_refusals},
+  };
+}
+
+std::vector<Row> orthogonal_rows() {
+  using enum LayerProperty;
+  return {
       {.type = "aoc", .refusals = aoc_refusals},
       {.type = "aoc",
        .options = {{"dilation", std::int64_t{2}}, {"bias", false}},
@@ -191,6 +195,12 @@ std::vector<Row> convolution_rows() {
        .property = one_lipschitz,
        .refusals = torus_refusals("sandwich-conv"),
        .is_affine = false},
+  };
+}
+
+std::vector<Row> rescaled_rows() {
+  using enum LayerProperty;
+  return {
       // Taps that only ever see zeros stay zero, on kinks of the Gram kernel.
       {.type = "aol",
        .property = one_lipschitz,
@@ -218,6 +228,12 @@ std::vector<Row> convolution_rows() {
        .is_homogeneous = false,
        .parameter_gradient = false},
   };
+}
+
+}  // namespace
+
+std::vector<Row> convolution_rows() {
+  return joined({reshaped_rows(), orthogonal_rows(), rescaled_rows()});
 }
 
 }  // namespace isotape::battery

@@ -2,7 +2,9 @@
 
 namespace isotape::battery {
 
-std::vector<Row> pointwise_rows() {
+namespace {
+
+std::vector<Row> activation_rows() {
   using enum LayerProperty;
   return {
       {.type = "maxmin", .inputs = {{3, 3, 4}, {2}}, .is_affine = false},
@@ -41,6 +43,12 @@ std::vector<Row> pointwise_rows() {
        .inputs = {{7}, {2, 3, 1}},
        .is_affine = false},
       {.type = "relu", .property = one_lipschitz, .inputs = {{7}, {2, 3, 1}}, .is_affine = false},
+  };
+}
+
+std::vector<Row> shape_rows() {
+  using enum LayerProperty;
+  return {
       {.type = "pixel-unshuffle", .inputs = {{4, 6, 3}, {2, 2, 1}}},
       {.type = "pixel-shuffle", .inputs = {{2, 3, 12}, {1, 1, 4}}},
       {.type = "upsample", .property = bounded, .inputs = {{2, 3, 2}, {1, 1, 1}}},
@@ -75,5 +83,9 @@ std::vector<Row> pointwise_rows() {
        .inputs = {{2, 3, 4}, {5}, {1, 1, 3}}},
   };
 }
+
+}  // namespace
+
+std::vector<Row> pointwise_rows() { return joined({activation_rows(), shape_rows()}); }
 
 }  // namespace isotape::battery
