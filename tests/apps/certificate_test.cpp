@@ -244,6 +244,31 @@ TEST_CASE("certificate: a layer without an operation is named") {
                        ValueError);
 }
 
+// In f32, 2^24 + 1 - 2^24 may be 0: the class depends on the order of summation.
+TEST_CASE("certificate: a margin that f32 cannot tell is certified in real numbers and f64 alone") {
+  const ScratchFolder folder;
+  const ModelSpec spec{
+      "line",
+      {layer("fc", "linear",
+             {{"out", std::string("classes")}, {"constraint", std::string("unconstrained")}})}};
+  LoadedRun run{{folder.path()}, {}, build_model(spec, {3}, 2, Rng(1)), {}};
+  const ParameterList parameters = run.model.net.parameters();
+  const double big = 16777216;
+  parameters[0].parameter->write() = Tensor::of({big, 1, -big, 0, 0.5, 0}, {2, 3});
+  parameters[1].parameter->write() = Tensor::zeros({2});
+  save_model(run.files.model(), run.model);
+  run.data.name = "toy";
+  run.data.test = {Tensor::of({1, 1, 1}, {1, 3}), {0}};
+  const auto weights = verify::parse_weights(verify::read_bytes(run.files.model()));
+  const verify::Certificate c =
+      verify::confirmed(claims_of(run, weights, {{"1e-9", 1e-9}}, 1), weights);
+  CHECK(c.clean == 1);
+  CHECK(c.radius_real[0] > 1e-9);
+  CHECK(c.radius_real[0] < 0.5 / big);
+  CHECK(c.radius_f64[0] > 1e-9);
+  CHECK(c.radius_f32[0] == 0);
+}
+
 TEST_CASE("changed_images: those within L - 1 of the threshold, and those near a rounding") {
   verify::Certificate c;
   c.labels = {0, 0, 1};
