@@ -77,4 +77,18 @@ TEST_CASE("attacks: none succeeds within a certified radius of bcop-small, and P
   }
 }
 
+TEST_CASE("attacks: a certificate that claims half as much again is broken, and f64 confirms it") {
+  if (is_skipped()) return;
+  Training training = trained("bcop-small", "multi-margin", 1);
+  const Split& test = training.data().test;
+  Evaluation lying = evaluate(training.model(), test, values(radii));
+  for (double& radius : lying.radii) radius *= 1.5;
+  AttackEvaluationOptions options;
+  options.images = 100;
+  const AttackEvaluation result =
+      evaluate_attacks(training.model(), test, lying, make_attacks("deepfool"), radii, options);
+  CHECK(result.broken.size() > 10);
+  CHECK(result.only_rounding == 0);
+}
+
 TEST_SUITE_END();
