@@ -72,29 +72,37 @@ std::string wrapped(const std::string& options) {
   return text;
 }
 
+// By eps, with the attacks in its norm.
+std::string sandwich_table(const Sandwich& sandwich, const AttackEvaluation& evaluation,
+                           const std::vector<Eps>& eps) {
+  std::vector<std::vector<std::string>> rows = {
+      {std::string(sandwich.norm == BallNorm::l2 ? "l2" : "linf"), "certified", "attacked"}};
+  for (const Eps& e : eps) rows.push_back({e.text});
+  const auto add = [&rows](const std::vector<double>& column) {
+    for (std::size_t e = 0; e < column.size(); ++e) rows[e + 1].push_back(two(column[e]));
+  };
+  add(sandwich.certified);
+  add(sandwich.attacked);
+  for (const AttackOutcome& outcome : evaluation.outcomes) {
+    if (outcome.norm != sandwich.norm) continue;
+    rows[0].push_back(outcome.label);
+    add(outcome.accuracy);
+  }
+  return table(rows);
+}
+
 }  // namespace
 
 std::string attack_text(const AttackEvaluation& evaluation, const std::vector<Eps>& eps) {
-  std::vector<std::string> heading = {"norm", "eps", "certified", "attacked"};
-  for (const AttackOutcome& outcome : evaluation.outcomes) heading.emplace_back(outcome.label);
-  std::vector<std::vector<std::string>> rows = {heading};
-  for (const Sandwich& sandwich : evaluation.sandwiches) {
-    for (std::size_t e = 0; e < eps.size(); ++e) {
-      std::vector<std::string> row = {std::string(name(sandwich.norm)), eps[e].text,
-                                      two(sandwich.certified[e]), two(sandwich.attacked[e])};
-      for (const AttackOutcome& outcome : evaluation.outcomes) {
-        row.push_back(outcome.norm == sandwich.norm ? two(outcome.accuracy[e]) : "");
-      }
-      rows.push_back(std::move(row));
-    }
-  }
   std::string text = fmt::format(
       "\nUnder attack, percent of the first {} images: certified <= true <= attacked\n"
       "(clean {:.2f}, {}, seed {}; every column but certified is an estimate from above)\n\n",
       with_commas(evaluation.images), evaluation.clean_accuracy,
       evaluation.range.is_bounded() ? "pixels kept in [0, 1]" : "entries without limits",
       evaluation.seed);
-  text += table(rows) + '\n';
+  for (const Sandwich& sandwich : evaluation.sandwiches) {
+    text += sandwich_table(sandwich, evaluation, eps) + '\n';
+  }
   for (const AttackOutcome& outcome : evaluation.outcomes) {
     text += outcome.label + ": " + settings_text(outcome);
     if (outcome.goal == AttackGoal::nearest) {

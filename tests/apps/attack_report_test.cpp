@@ -74,8 +74,9 @@ TEST_CASE("attack_text: a row per norm and eps, a line per attack") {
   CHECK(text.find("percent of the first 4 images: certified <= true <= attacked") !=
         std::string::npos);
   CHECK(text.find("clean 75.00, pixels kept in [0, 1], seed 7") != std::string::npos);
-  CHECK(text.find("norm  eps     certified  attacked    pgd  deepfool\n") != std::string::npos);
-  CHECK(text.find("   2  36/255      25.00     50.00  50.00     75.00\n") != std::string::npos);
+  CHECK(text.find("l2      certified  attacked    pgd  deepfool\n") != std::string::npos);
+  CHECK(text.find("36/255      25.00     50.00  50.00     75.00\n") != std::string::npos);
+  CHECK(text.find("linf") == std::string::npos);
   CHECK(text.find("\npgd: steps=9\ndeepfool: norm=2; median distance 0.3\n") != std::string::npos);
   CHECK(text.find("rounding") == std::string::npos);
   evaluation.only_rounding = 2;
@@ -148,6 +149,7 @@ TEST_CASE("eval --attack: the table, the JSON, and what it refuses") {
     CHECK(run_eval(options) == exit_ok);
     CHECK(output.out().find("percent of the first 50 images") != std::string::npos);
     CHECK(output.out().find("entries without limits, seed 0") != std::string::npos);
+    CHECK(output.out().find("\nlinf  certified  attacked") != std::string::npos);
     CHECK(output.out().find("\nfgsm: norm=inf,loss=margin,target=none\n") != std::string::npos);
   }
   options.json = true;

@@ -112,7 +112,7 @@ TEST_CASE("victim: logits that do not depend on the input have no gradient") {
 
 TEST_CASE("attack: refuses tasks that do not fit") {
   const Told told(Tensor::of({0.7}, {1, 1}, DType::f64), AttackGoal::within_eps);
-  const auto run = [&](AttackTask task) { told.run(step_at_half(), task); };
+  const auto run = [&](const AttackTask& task) { told.run(step_at_half(), task); };
   AttackTask task = points({0.4});
   task.labels = {};
   CHECK_THROWS_WITH_AS(run(task), "attack: expected a label for each of 1 images, got 0",

@@ -23,10 +23,12 @@ class LinearVictim {
       : image_(image), rng_(seed) {
     weight_ = isotape::random_normal(rng_, {classes, image.size()}, 1, isotape::DType::f64);
     auto* w = weight_.write<double>();
-    for (std::int64_t k = 0; k < weight_.size(); ++k) {
-      const double at = static_cast<double>(k % image.size()) / static_cast<double>(image.size());
-      w[k] = smooth ? std::cos(at + static_cast<double>(k / image.size()))
-                    : w[k] * (1 + 0.5 * static_cast<double>(k / image.size()));
+    for (std::int64_t j = 0; j < classes; ++j) {
+      const auto of_class = static_cast<double>(j);
+      for (std::int64_t k = 0; k < image.size(); ++k, ++w) {
+        const double at = static_cast<double>(k) / static_cast<double>(image.size());
+        *w = smooth ? std::cos(at + of_class) : *w * (1 + 0.5 * of_class);
+      }
     }
     weight_ = weight_.to(dtype);
     // The classes meet at 0.5 everywhere, in the middle of the images: radii are small.

@@ -14,7 +14,8 @@ namespace {
 std::string effective(const char* text) {
   std::string all;
   for (const auto& [key, value] : make_attack(text).settings) {
-    all += (all.empty() ? "" : ",") + key + '=' + value;
+    if (!all.empty()) all += ',';
+    all.append(key).append("=").append(value);
   }
   return all;
 }
