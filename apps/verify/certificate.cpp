@@ -194,7 +194,7 @@ Count read_count(const Value& value) {
 }
 
 std::string read_digest(const Value& value) {
-  const std::string text = value.text();
+  std::string text = value.text();
   if (text.size() != 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
     value.fail("64 hexadecimal digits");
   }

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 fs::path find(const fs::path& folder, const char* usual, const std::string& file) {
   for (const fs::path& place : {folder / usual, folder}) {
     for (const char* end : {"", ".gz"}) {
-      const fs::path path = place / (file + end);
+      fs::path path = place / (file + end);
       std::error_code error;
       if (fs::is_regular_file(path, error)) return path;
     }
@@ -87,7 +87,7 @@ Images read_idx(const fs::path& folder, const char* usual, std::int64_t count) {
 
 // CIFAR-10: records of a label and 32 x 32 pixels, one channel after the other.
 Images read_cifar10(const fs::path& folder, std::int64_t count) {
-  constexpr std::int64_t pixels = 32 * 32;
+  constexpr std::int64_t pixels = std::int64_t{32} * 32;
   constexpr std::int64_t record = 1 + 3 * pixels;
   const fs::path path = find(folder, "cifar-10-batches-bin", "test_batch.bin");
   const std::string bytes = first_bytes(path, count * record);

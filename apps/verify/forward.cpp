@@ -172,7 +172,8 @@ Block pooled(const Layer& layer, const Block& x) {
   const std::int64_t q = o.kernel / o.stride;
   const std::int64_t r = o.kernel % o.stride;
   const auto whole = static_cast<double>(r * (q + 1) * (q + 1) + (o.stride - r) * q * q);
-  const auto windows = static_cast<double>((o.kernel + o.stride - 1) / o.stride);
+  const std::int64_t overlap = (o.kernel + o.stride - 1) / o.stride;
+  const auto windows = static_cast<double>(overlap);
   Block y(layer.out.size());
   for (std::int64_t e = 0; e < layer.out.size(); ++e) {
     const std::int64_t pixel = e / channels;
@@ -211,7 +212,8 @@ Block layer_centered(const Layer& layer, const Block& x) {
     return over == "pixels" ? e % in.channels : over == "channels" ? e / in.channels : 0;
   };
   const std::int64_t means = over == "pixels" ? in.channels : over == "channels" ? in.pixels() : 1;
-  const auto count = static_cast<double>(in.size() / means);
+  const std::int64_t entries = in.size() / means;
+  const auto count = static_cast<double>(entries);
   Block sums(means);
   for (std::int64_t e = 0; e < in.size(); ++e) {
     add_lanes(x.at(e), sums.at(mean_of(e)));

@@ -108,10 +108,10 @@ TEST_CASE("parse_certificate: text that is no certificate is refused in one line
   const std::string deep(100000, '[');
   for (const std::string& other :
        {std::string("NaN"), std::string("[]"), std::string("{}"), std::string("1e999"), deep,
-        std::string("\xff\xfe"), std::string("{\"format\": 1, \"format\": 2}")}) {
+        std::string("\xff\xfe"), std::string(R"({"format": 1, "format": 2})")}) {
     CHECK(starts_with_certificate(fault(other)));
   }
-  CHECK(fault("{\"a\": 1, \"a\": 2}") == "certificate: expected each key once, found \"a\" twice");
+  CHECK(fault(R"({"a": 1, "a": 2})") == "certificate: expected each key once, found \"a\" twice");
   CHECK(fault("{}") == "certificate: file: expected the key format, found {}");
 }
 

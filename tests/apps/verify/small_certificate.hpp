@@ -10,7 +10,7 @@
 #include <isotape/apps/verify/weights_file.hpp>
 
 /// A small network, its weights and images, and the certificate of them that the checker confirms.
-struct SmallCertificate {
+struct SmallCertificate {       // NOLINT(bugprone-exception-escape): moving JSON may throw
   nlohmann::ordered_json json;  ///< all but the digest of the file itself
   std::string weights;          ///< bytes of the safetensors file
   std::string pixels;           ///< of the images, [N, 4, 4]

@@ -133,7 +133,7 @@ TEST_CASE("verify: with data, no leaf can be changed that is not for people or c
       if (value.is_number_float()) {
         const auto number = value.get<double>();
         others = {number * (1 - 1e-6)};
-        if (!within("/norm/")) others.push_back(number * (1 + 1e-6));
+        if (!within("/norm/")) others.emplace_back(number * (1 + 1e-6));
       }
       if (within("/pairs/")) others.clear();  // a diagonal of zeros
       if (path.rfind("/layers/10/after/", 0) == 0) others = {0, 3};
@@ -218,7 +218,7 @@ TEST_CASE("verify: any changed byte of the weights fails") {
 TEST_CASE("verify: a changed number of the weights fails, digest recomputed, by the mathematics") {
   const SmallCertificate small = small_certificate();
   const Files files(small);
-  const std::size_t elements = 4 * (18 + 2 + 96 + 3);
+  const std::size_t elements = std::size_t{4} * (18 + 2 + 96 + 3);
   for (std::size_t i = small.weights.size() - elements + 2; i < small.weights.size(); i += 4) {
     std::string bytes = small.weights;
     bytes[i] = static_cast<char>(bytes[i] ^ 1);  // 2^-7 of the number
