@@ -156,6 +156,17 @@ TEST_CASE("matrix_enclosure: zeros, denormal numbers and the largest ones") {
   CHECK(most.upper <= std::sqrt(2.0) * 0x1.00001p127);
 }
 
+// 1 + 2^-54 + 2^-54 + ... is 1 in f64, term by term: sums of squares that are lost are charged.
+TEST_CASE("enclosures: what the Gram matrix loses to rounding is in them") {
+  std::vector<float> w(1001, 0x1p-27F);
+  w[0] = 1;
+  const double truth = 1 + 499 * 0x1p-54;  // < sqrt(1 + 1000 2^-54)
+  CHECK(verify::matrix_enclosure(w, 1, 1001).upper >= truth);
+  CHECK(verify::convolution_enclosure(
+            {.filters = 1, .inputs = 1001, .taps = {1, 1}, .image = {4, 4}}, w)
+            .upper >= truth);
+}
+
 TEST_CASE("symmetric_norm: bounds the norm at every number of squarings, ever closer") {
   const std::vector<double> d{2, 1, 1, 2};  // eigenvalues 3 and 1
   double before = 4;

@@ -5,6 +5,9 @@
 #include <set>
 
 #include <isotape/apps/verify/failure.hpp>
+#include <isotape/apps/verify/network.hpp>
+#include <isotape/apps/verify/radii.hpp>
+#include <isotape/apps/verify/rounding.hpp>
 #include <isotape/apps/verify/sha256.hpp>
 #include <isotape/apps/verify/verify.hpp>
 
@@ -148,6 +151,22 @@ TEST_CASE("verify: with data, no leaf can be changed that is not for people or c
       }
     });
   }
+}
+
+TEST_CASE("confirmed: an error anywhere in the ball is charged, not that at the image") {
+  const SmallCertificate small = small_certificate();
+  const verify::WeightsFile weights = verify::parse_weights(small.weights);
+  const verify::Certificate c = verify::parse_certificate(small.text());
+  const verify::Network network = verify::resolve(c.layers, {4, 4, 1, false}, weights);
+  // Of an image that is certified.
+  REQUIRE(c.radius_f32[0] > 0);
+  const auto radius = [&](double norm) {
+    const double later = verify::propagate(network, {norm, 0}, verify::f32_format).error;
+    return verify::certified_radius(c.logits[0], c.labels[0], c.error[0], later,
+                                    {c.lipschitz, c.head});
+  };
+  CHECK(radius(c.norm[0]) > radius(c.norm[0] + c.radius_real[0]));
+  CHECK(c.radius_f32[0] <= radius(c.norm[0] + c.radius_real[0]));
 }
 
 TEST_CASE("verify: what claims less holds") {
