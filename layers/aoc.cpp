@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/linear.hpp>
 #include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
@@ -181,6 +182,7 @@ std::string Aoc::describe() const {
 }
 
 Enclosure Aoc::enclosure() const {
+  require_finite_bias("aoc", bias_);
   Enclosure found = kernel_enclosure(folded_kernel(), options_.stride, options_.groups);
   if (options_.padding_mode == PadMode::zero) found.lower = 0;
   found.rule = kernel_rule;

@@ -156,6 +156,7 @@ std::vector<double> AolConv2d::proving_weights() const {
 }
 
 Enclosure AolConv2d::enclosure() const {
+  require_finite_bias("aol", bias_);
   const Tensor kernel = derived_.folded({&raw_})[0].to(DType::f64);
   const double by_theorem = weighted_gram_bound(adjoint_kernel(kernel).value(), proving_weights());
   const Enclosure found = kernel_enclosure(kernel);

@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/conv2d.hpp>
+#include <isotape/layers/linear.hpp>
 #include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/layers/spectrum.hpp>
@@ -194,6 +195,7 @@ std::string BcopConv2d::describe() const {
 }
 
 Enclosure BcopConv2d::enclosure() const {
+  require_finite_bias("bcop", bias_);
   Enclosure found = kernel_enclosure(folded_kernel());
   found.rule = kernel_rule;
   return found;

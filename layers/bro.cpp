@@ -75,7 +75,10 @@ std::string BroLinear::describe() const {
   return message("BroLinear ", in_, " -> ", out_, ", rank ", raw_.value().dim(1));
 }
 
-Enclosure BroLinear::enclosure() const { return matrix_enclosure("bro", folded()); }
+Enclosure BroLinear::enclosure() const {
+  require_finite_bias("bro", bias_);
+  return matrix_enclosure("bro", folded());
+}
 
 std::optional<DenseMap> BroLinear::dense_map() const { return DenseMap{folded()}; }
 

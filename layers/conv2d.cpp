@@ -254,6 +254,7 @@ std::string Conv2d::describe() const {
 }
 
 Enclosure Conv2d::enclosure() const {
+  require_finite_bias("conv2d", bias_);
   // At stride 1 a dilation changes nothing.
   const Tensor kernel =
       options_.stride == 1 ? folded_kernel() : dilated(folded_kernel(), options_.dilation);

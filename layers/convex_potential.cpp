@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/linear.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/adjoint_kernel.hpp>
 #include <isotape/ops/conv2d.hpp>
@@ -176,6 +177,7 @@ std::vector<double> ConvexPotential::proving_weights() const {
 }
 
 Enclosure ConvexPotential::enclosure() const {
+  require_finite_bias(type_of(options_.scale), bias_);
   const double norm = norm_squared();
   require<NumericError>(!std::isnan(norm), type_of(options_.scale),
                         ": expected a weight of numbers, found NaN");

@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/frequency_bound.hpp>
+#include <isotape/layers/linear.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/matmul_complex.hpp>
 #include <isotape/ops/rescale.hpp>
@@ -79,6 +80,7 @@ std::string FourierConv2d::describe() const {
 }
 
 Enclosure FourierConv2d::enclosure() const {
+  require_finite_bias(op, bias_);
   Enclosure found = frequency_enclosure(folded_symbol(), torus_.rows(), torus_.columns());
   found.rule = "least and largest proved limits of the matrices at each frequency";
   return found;

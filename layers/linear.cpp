@@ -72,7 +72,10 @@ std::string Linear::describe() const {
   return message("Linear ", in_, " -> ", out_, " (", name(weight_.parametrization()), ")");
 }
 
-Enclosure Linear::enclosure() const { return matrix_enclosure("linear", weight_.folded()); }
+Enclosure Linear::enclosure() const {
+  require_finite_bias("linear", bias_);
+  return matrix_enclosure("linear", weight_.folded());
+}
 
 Enclosure matrix_enclosure(std::string_view layer, const Tensor& weight) {
   Enclosure found = singular_value_enclosure(weight);
@@ -80,6 +83,11 @@ Enclosure matrix_enclosure(std::string_view layer, const Tensor& weight) {
                         std::isnan(found.upper) ? "NaN" : "infinity");
   found.rule = "proved limits of the eigenvalues of W^T W";
   return found;
+}
+
+void require_finite_bias(std::string_view layer, const Parameter& bias) {
+  require<NumericError>(!bias || all_finite(bias.value()), layer,
+                        ": expected a finite bias, got NaN or infinity");
 }
 
 std::optional<DenseMap> Linear::dense_map() const { return DenseMap{weight_.folded()}; }

@@ -51,6 +51,11 @@ class Linear final : public Module {
 /// @throws NumericError  if they are not finite, naming the layer
 Enclosure matrix_enclosure(std::string_view layer, const Tensor& weight);
 
+/// @throws NumericError  unless the bias, if there is one, is finite, naming the layer: with NaN
+/// the
+///                       layer is no map, and nothing is proved of it
+void require_finite_bias(std::string_view layer, const Parameter& bias);
+
 extern const LayerType linear_type;
 
 }  // namespace isotape

@@ -25,10 +25,10 @@ using roundoff::up;
 //
 // Let D(theta) be a Hermitian trigonometric polynomial, of degree d in one variable, and M = sup
 // |D(theta)|_2, attained at theta* with a unit vector v: p(theta) = v^H D(theta) v is a real
-// trigonometric polynomial of degree d with |p| <= M and |p(theta*)| = M. By the lemma of M. Riesz
-// [1914], |p(theta)| >= M cos(d (theta - theta*)) while |theta - theta*| <= pi / (2 d). Of N > 2 d
-// equispaced points one is within pi / N of theta*, so that
-//     max over the points |D|_2 >= M cos(pi d / N)                     [Ehlich & Zeller 1964].
+// trigonometric polynomial of degree d with |p| <= M and |p(theta*)| = M. By a lemma of Riesz
+// [Riesz 1914], |p(theta)| >= M cos(d (theta - theta*)) while |theta - theta*| <= pi / (2 d). Of N
+// > 2 d equispaced points one is within pi / N of theta*, so that
+//     max over the points |D|_2 >= M cos(pi d / N)                     [Ehlich 1964].
 // In two variables: p(., theta_2*) has degree d_1 and reaches M; at the point theta_1 found for it,
 // p(theta_1, .) has degree d_2 and a supremum of at least M cos(pi d_1 / N_1); so the factors
 // multiply. The Gram symbol G = K^H K (or K K^H) of a kernel of h x w taps is such a polynomial of

@@ -165,6 +165,7 @@ std::string Sandwich::describe() const {
 // the outputs differ by 2 A^T D B dx. For unit v and w, with a = A v and b = B w,
 //     2 <a, D b> = (<a + b, D (a + b)> - <a - b, D (a - b)>) / 2 <= |a + b|^2 / 2 <= |[A B]|^2.
 Enclosure Sandwich::enclosure() const {
+  require_finite_bias("sandwich", bias_);
   const Tensor weight = folded_weight();
   const double root = root_bound(options_.gamma);
   if (options_.output) {

@@ -6,6 +6,7 @@
 #include <isotape/core/error.hpp>
 #include <isotape/layers/fourier_conv.hpp>
 #include <isotape/layers/frequency_bound.hpp>
+#include <isotape/layers/linear.hpp>
 #include <isotape/ops/cayley_complex.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/fourier.hpp>
@@ -122,6 +123,7 @@ std::string SandwichConv2d::describe() const {
 // As of the dense layer: with the isometry U of the transform, A = U^T A^ U and B = U^T B^ U, and
 // |[A B]| <= |[A^ B^]|, the largest norm over the frequencies.
 Enclosure SandwichConv2d::enclosure() const {
+  require_finite_bias(op, bias_);
   const double norm = frequency_norm_bound(folded_symbol());
   return {0, bound_product(bound_product(norm, norm), root_bound(options_.gamma)),
           "square of the largest proved norm of [A B] over the frequencies, times sqrt(gamma)"};

@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
+#include <isotape/layers/linear.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/adjoint_kernel.hpp>
 #include <isotape/ops/conv_exp.hpp>
@@ -130,6 +131,7 @@ std::string Soc::describe() const {
 }
 
 Enclosure Soc::enclosure() const {
+  require_finite_bias("soc", bias_);
   const Tensor l = folded_generator().to(DType::f64);
   const double norm = conv_norm_bound(l);
   const Tensor symmetric = add(l, adjoint_kernel(l)).value();

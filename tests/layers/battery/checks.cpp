@@ -326,7 +326,7 @@ void check_faults(const Row& row, const Cell& cell) {
   }
   for (const NamedParameter& named : module->parameters()) {
     const std::string& name = named.name;
-    if (named.parameter->value().rank() < 2) continue;
+    if (named.parameter->value().rank() < 2 && !name.ends_with("bias")) continue;
     CAPTURE(name);
     const auto other = build(row, cell, 12);
     for (const NamedParameter& same : other->parameters()) {
