@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <ostream>
 #include <string>
+#include <support/scoped_threads.hpp>
 
 #include <isotape/apps/evaluation.hpp>
 #include <isotape/apps/resolve.hpp>
@@ -56,17 +57,6 @@ struct Counts {
   }
 };
 
-class Threads {
- public:
-  explicit Threads(int n) : before_(num_threads()) { set_num_threads(n); }
-  ~Threads() { set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
-
 Training training_of(const char* model, int threads) {
   TrainOptions options;
   options.model = model;
@@ -77,7 +67,7 @@ Training training_of(const char* model, int threads) {
 
 // Of each of three steps in a row, which must agree.
 Counts steady_step(const char* model, int threads) {
-  const Threads some(threads);
+  const ScopedThreads some(threads);
   Training training = training_of(model, threads);
   for (int i = 0; i < 4; ++i) training.step();
   Counts first;
@@ -119,7 +109,7 @@ TEST_CASE("steady step: two threads start few loops, and ask for nothing more") 
 }
 
 TEST_CASE("steady evaluation: makes no weight, no primitive, and reorders nothing") {
-  const Threads one(1);
+  const ScopedThreads one(1);
   Training training = training_of("bcop-small", 1);
   training.step();
   const Split& test = training.data().test;

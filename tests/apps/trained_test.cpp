@@ -1,6 +1,7 @@
 // What must hold of a network after real training steps, for both ways of training.
 
 #include <doctest/doctest.h>
+#include <support/scoped_threads.hpp>
 #include <support/trained_sigma.hpp>
 
 #include <isotape/apps/resolve.hpp>
@@ -61,6 +62,7 @@ TEST_CASE("trained: no pair of inputs is driven further apart than the bound all
 }
 
 TEST_CASE("trained: a step in the steady state asks the system for no memory") {
+  const ScopedThreads one(1);
   for (const char* update : {"reparametrize", "retract"}) {
     CAPTURE(update);
     Training training = trained(update, 4);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <support/scoped_threads.hpp>
 
 #include <isotape/core/memory.hpp>
 #include <isotape/core/threads.hpp>
@@ -363,13 +364,11 @@ TEST_CASE("bjorck: the steady state asks the system for no memory") {
       tape.backward(bjorck(leaves, {.path = path}), ws);
     }
   };
-  const int before = num_threads();
-  set_num_threads(1);
+  const ScopedThreads one(1);
   for (int i = 0; i < 3; ++i) step();
   const std::int64_t allocations = memory_stats().system_allocations;
   for (int i = 0; i < 5; ++i) step();
   CHECK(memory_stats().system_allocations == allocations);
-  set_num_threads(before);
 }
 
 TEST_CASE("bjorck: rejects what it cannot orthogonalize") {

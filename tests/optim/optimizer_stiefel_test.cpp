@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <support/scoped_threads.hpp>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/memory.hpp>
@@ -206,6 +207,7 @@ TEST_CASE("optimizer: counts what the retractions of all steps took") {
 }
 
 TEST_CASE("optimizer: on the manifold, too, a step asks the system for no tensor memory") {
+  const ScopedThreads one(1);
   Net net(40);
   const auto optimizer = make_optimizer("adam", net.parameters);
   train(*optimizer, net, 0, 3);
