@@ -11,7 +11,8 @@ namespace isotape {
 
 int run_audit(const AuditOptions& options) {
   LoadedRun run = load_run(options.run, options.dataset, options.data, options.threads);
-  const AuditReport report = audit_run(run.config, run.model, run.data);
+  AuditReport report = audit_run(run.config, run.model, run.data);
+  if (options.lipsdp) report.multipliers = lipsdp(run.model.net);
   std::cout << (options.json ? to_json(report) + '\n' : to_text(report));
   if (options.html) {
     const Evaluation test = evaluate(run.model, run.data.test, values(run.config.eps));

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <isotape/apps/gradient_flow.hpp>
 #include <isotape/layers/head_proof.hpp>
+#include <isotape/layers/lipsdp.hpp>
 #include <isotape/layers/model.hpp>
 #include <isotape/layers/self_audit.hpp>
 
@@ -63,9 +65,11 @@ struct AuditReport {
   std::string model;
   Shape input;
   std::vector<LayerAudit> layers;
-  Bound bound;                ///< of the whole net, proved
-  Proof proof;                ///< of it, as a tree
-  HeadProof head;             ///< of differences of logits
+  Bound bound;     ///< of the whole net, proved
+  Proof proof;     ///< of it, as a tree
+  HeadProof head;  ///< of differences of logits
+  /// Of the whole net by diagonal multipliers, where asked for; audit_model() leaves it absent.
+  std::optional<LipSdp> multipliers;
   std::int64_t samples = 0;   ///< in the batch
   std::int64_t active = 0;    ///< of them that have a gradient at the logits
   double loss = 0;            ///< mean

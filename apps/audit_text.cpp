@@ -104,10 +104,27 @@ std::string gradients_table(const AuditReport& report) {
              factor(report.jacobian.median), report.jacobian.method);
 }
 
+std::string multipliers(const AuditReport& report) {
+  if (!report.multipliers) return "";
+  const LipSdp& found = *report.multipliers;
+  return fmt::format(
+      "\nProved bound with {} multipliers [Fazlyab 2019]: {} ({}); product of norms {}\n",
+      found.hidden, digits_up(found.bound.value), found.bound.rule, digits_up(found.product));
+}
+
+Json multipliers_json(const AuditReport& report) {
+  if (!report.multipliers) return nullptr;
+  const LipSdp& found = *report.multipliers;
+  return {{"bound", found.bound.value},
+          {"rule", found.bound.rule},
+          {"product", found.product},
+          {"multipliers", found.hidden}};
+}
+
 std::string proof(const AuditReport& report) {
-  return fmt::format("Proved bound of the net in l2: {} ({})\n\n{}\n{}",
+  return fmt::format("Proved bound of the net in l2: {} ({})\n\n{}\n{}{}",
                      digits_up(report.bound.value), report.bound.rule, proof_text(report.proof),
-                     head_text(report.head));
+                     head_text(report.head), multipliers(report));
 }
 
 Json extents(const Shape& shape) { return std::vector(shape.begin(), shape.end()); }
@@ -168,6 +185,7 @@ std::string to_json(const AuditReport& report) {
       {"bound_rule", report.bound.rule},
       {"proof", proof_json(report.proof)},
       {"head", head_json(report.head)},
+      {"lipsdp", multipliers_json(report)},
       {"layers", layers},
       {"samples", report.samples},
       {"active_samples", report.active},

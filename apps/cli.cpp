@@ -111,6 +111,8 @@ void add_audit(CLI::App& app, AllOptions& all) {
   add_threads(app, audit.threads);
   add_json(app, audit.json);
   app.add_flag("--html", audit.html, "write RUN/report.html anew");
+  app.add_flag("--lipsdp", audit.lipsdp,
+               "bound a small net of dense layers and relu by diagonal multipliers, too");
 }
 
 void add_certify(CLI::App& app, AllOptions& all) {

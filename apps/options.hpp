@@ -65,7 +65,8 @@ struct AuditOptions {
   std::optional<std::string> data;
   std::optional<std::int64_t> threads;
   bool json = false;
-  bool html = false;  ///< write the run's report.html anew
+  bool html = false;    ///< write the run's report.html anew
+  bool lipsdp = false;  ///< bound by diagonal multipliers, too
 };
 
 struct CertifyOptions {

@@ -14,8 +14,8 @@ using namespace isotape;
 namespace {
 
 // A run on points, which need no file.
-void write_run(const ScratchFolder& folder, const std::string& loss,
-               const Shape& input = {1, 1, 2}) {
+void write_run(const ScratchFolder& folder, const std::string& loss, const Shape& input = {1, 1, 2},
+               const char* activation = "maxmin") {
   TrainOptions options;
   options.model = "fc-3";
   options.dataset = "moons";
@@ -25,7 +25,7 @@ void write_run(const ScratchFolder& folder, const std::string& loss,
   const ModelSpec spec{"small",
                        {{"flatten", "flatten", {}},
                         {"fc1", "linear", {{"out", std::int64_t{8}}}},
-                        {"act1", "maxmin", {}},
+                        {"act1", activation, {}},
                         {"fc2", "linear", {{"out", std::string("classes")}}}}};
   Model model = build_model(spec, input, 2, Rng(1));
   save_model(folder / "model.safetensors", model);
@@ -66,6 +66,45 @@ TEST_CASE("audit: --json prints one object") {
   CHECK(json["layers"].size() == 4);
   CHECK(json["bound"].get<double>() < 1.00001);
   CHECK(json["layers"][1]["claim"] == "keeps activations");
+}
+
+TEST_CASE("audit: --lipsdp adds a bound by diagonal multipliers, as text and as JSON") {
+  const ScratchFolder folder;
+  write_run(folder, "multi-margin", {1, 1, 2}, "relu");
+  AuditOptions options = options_of(folder);
+  {
+    const CapturedOutput output;
+    CHECK(run_audit(options) == exit_ok);
+    CHECK(output.out().find("multipliers") == std::string::npos);
+  }
+  options.lipsdp = true;
+  {
+    const CapturedOutput output;
+    CHECK(run_audit(options) == exit_ok);
+    CHECK(output.out().find("\nProved bound with 8 multipliers [Fazlyab 2019]: 0.") !=
+          std::string::npos);
+    CHECK(output.out().find("; product of norms 1.00000") != std::string::npos);
+  }
+  options.json = true;
+  const CapturedOutput output;
+  CHECK(run_audit(options) == exit_ok);
+  const auto json = nlohmann::json::parse(output.out());
+  CHECK(json["lipsdp"]["multipliers"] == 8);
+  CHECK(json["lipsdp"]["bound"] < json["lipsdp"]["product"]);
+  CHECK(json["jacobian"]["sigma_max"] <= json["lipsdp"]["bound"]);
+}
+
+TEST_CASE("audit: --lipsdp names the layer that it is not for") {
+  const ScratchFolder folder;
+  write_run(folder, "multi-margin");
+  AuditOptions options = options_of(folder);
+  options.lipsdp = true;
+  const CapturedOutput output;
+  CHECK_THROWS_WITH_AS(
+      run_audit(options),
+      "lipsdp: act1 (MaxMin): expected dense layers with relu or leaky-relu between each two",
+      ValueError);
+  CHECK(output.out().empty());
 }
 
 TEST_CASE("audit: refuses images that the model was not built for, and what is no run") {
