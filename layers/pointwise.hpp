@@ -25,7 +25,7 @@ class FullSort final : public Module {
                           std::vector<Operation>& operations) const override;
 };
 
-/// x where x > 0, slope x elsewhere.
+/// x where x > 0, slope x elsewhere [Maas 2013].
 ///
 /// Lipschitz: max(1, slope) in l2; GNP: no, but for slope 1.
 class LeakyReLU final : public Module {

@@ -8,6 +8,7 @@
 #   - headers of the project and others in one block of includes;
 #   - a header of the project's in apps/verify/, the independent checker, but those of that folder;
 #   - a header of core/ or ops/ without a test file that mirrors it;
+#   - a citation [Name year] without its entry in the README's bibliography, an entry given twice;
 #   - a file of more than 400 lines, a byte that is not ASCII, a mark of unfinished work.
 cmake_minimum_required(VERSION 3.25)
 
@@ -109,11 +110,41 @@ function(check_text file)
   endif()
 endfunction()
 
+# The keys of the README's bibliography.
+file(STRINGS ${ROOT}/README.md entries REGEX "^- .[A-Z][^]]* [12][0-9][0-9][0-9][a-z]?]")
+set(bibliography)
+foreach(entry IN LISTS entries)
+  string(REGEX MATCH "[A-Z][A-Za-z' -]* [12][0-9][0-9][0-9][a-z]?" key "${entry}")
+  if(key IN_LIST bibliography)
+    report(README.md "two entries of the bibliography for ${key}")
+  endif()
+  list(APPEND bibliography "${key}")
+endforeach()
+
+# "[Name year]", "[cf. Name year, equation 3]", "[Name year; Name year]", over a line's end too. Lists
+# of CMake and brackets do not go together: an opening one reads < here, and a semicolon <<.
+function(check_citations file)
+  file(READ ${ROOT}/${file} text)
+  string(REPLACE "[" "<" text "${text}")
+  string(REPLACE ";" "<<" text "${text}")
+  string(REGEX REPLACE "\n[ \t]*(///?)?[ \t]*" " " text "${text}")
+  set(name "[A-Z][A-Za-z'-]+( [A-Z][A-Za-z'-]+)?")
+  string(REGEX MATCHALL "<(cf\\. )? ?${name} (19|20)[0-9][0-9][a-z]?[]<,]" citations "${text}")
+  list(REMOVE_DUPLICATES citations)
+  foreach(citation IN LISTS citations)
+    string(REGEX MATCH "${name} [0-9]+[a-z]?" key "${citation}")
+    if(NOT key IN_LIST bibliography)
+      report(${file} "not in the bibliography: ${key}")
+    endif()
+  endforeach()
+endfunction()
+
 foreach(folder IN LISTS folders)
   file(GLOB_RECURSE sources RELATIVE ${ROOT} ${ROOT}/${folder}/*.hpp ${ROOT}/${folder}/*.cpp
        ${ROOT}/${folder}/*.h ${ROOT}/${folder}/*.cc)
   foreach(file IN LISTS sources)
     check_source(${file})
+    check_citations(${file})
   endforeach()
   file(GLOB_RECURSE scripts RELATIVE ${ROOT} ${ROOT}/${folder}/*.cmake
        ${ROOT}/${folder}/CMakeLists.txt)

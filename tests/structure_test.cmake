@@ -50,6 +50,12 @@ violation(lapacke "core/blas.cpp" "#include <lapacke.h>\n"
           "core/blas.cpp: LAPACKE brings a second BLAS into the process: lapacke.h")
 violation(third_party_in_header "datasets/idx.hpp" "#include <zlib.h>\n"
           "datasets/idx.hpp: a header of the library may not include zlib.h")
+violation(uncited "ops/pad.cpp" "// As in [Nobody 1999, section 2].\n"
+          "ops/pad.cpp: not in the bibliography: Nobody 1999")
+violation(uncited_second "ops/pad.hpp" "/// [Known 2001; cf. Van\n/// Nobody 1999b].\n"
+          "ops/pad.hpp: not in the bibliography: Van Nobody 1999b")
+violation(entry_twice "README.md" "- [Known 2001] A.\n- [Known 2001] B.\n"
+          "README.md: two entries of the bibliography for Known 2001")
 violation(checker_of_core "apps/verify/radii.cpp" "#include <isotape/core/error.hpp>\n"
           "apps/verify/radii.cpp: the checker stands alone: isotape/core/error.hpp")
 violation(checker_of_apps "apps/verify/radii.cpp" "#include <isotape/apps/errors.hpp>\n"
@@ -83,7 +89,8 @@ file(WRITE ${tree}/core/blas.cpp "#include <cblas.h>\n\n#include <isotape/core/s
 file(WRITE ${tree}/ops/pad.hpp "#pragma once\n#include <isotape/core/shape.hpp>\n")
 file(WRITE ${tree}/ops/pad.cpp "#include <isotape/ops/pad.hpp>\n")
 file(WRITE ${tree}/ops/conv2d_onednn.cpp "#include <dnnl.hpp>\n")
-file(WRITE ${tree}/layers/module.cpp "#include <isotape/ops/pad.hpp>\n")
+file(WRITE ${tree}/README.md "- [Known 2001] A. Known. Of tests.\n")
+file(WRITE ${tree}/layers/module.cpp "// Of [Known 2001, equation 1].\n#include <isotape/ops/pad.hpp>\n")
 file(WRITE ${tree}/optim/adam.cpp "#include <isotape/layers/module.hpp>\n")
 file(WRITE ${tree}/datasets/idx.cpp "#include <zlib.h>\n\n#include <isotape/core/shape.hpp>\n")
 file(WRITE ${tree}/apps/main.cpp "#include <CLI/CLI.hpp>\n\n#include <isotape/optim/adam.hpp>\n")
