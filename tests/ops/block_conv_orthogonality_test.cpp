@@ -5,7 +5,10 @@
 #include <numbers>
 
 #include <isotape/core/lipcheck.hpp>
+#include <isotape/ops/bjorck.hpp>
 #include <isotape/ops/block_conv.hpp>
+#include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/reduce.hpp>
 #include "block_matrix.hpp"
 
 using namespace isotape;
@@ -138,6 +141,22 @@ std::complex<double> symbol_determinant(const Tensor& kernel, double row_angle,
   return determinant(symbol);
 }
 
+// How often that determinant, of modulus 1, turns around 0 along one axis of the torus.
+double winding_number(const Tensor& kernel, bool rows) {
+  constexpr int samples = 200;
+  double phase = 0;
+  std::complex<double> before = symbol_determinant(kernel, rows ? 0 : 0.7, rows ? 0.7 : 0);
+  for (int i = 1; i <= samples; ++i) {
+    const double angle = 2 * std::numbers::pi * i / samples;
+    const std::complex<double> here =
+        symbol_determinant(kernel, rows ? angle : 0.7, rows ? 0.7 : angle);
+    CHECK(std::abs(here) == doctest::Approx(1).epsilon(1e-12));
+    phase += std::arg(here / before);
+    before = here;
+  }
+  return -phase / (2 * std::numbers::pi);
+}
+
 }  // namespace
 
 TEST_CASE("bcop_kernel: its Gram kernel is a unit impulse on the smaller side, and only there") {
@@ -204,24 +223,36 @@ TEST_CASE("bcop_kernel: the determinant of its symbol winds (k-1) ceil(c/2) time
   for (const std::int64_t c : {1, 3, 4}) {
     for (std::int64_t k = 1; k <= 4; ++k) {
       const Tensor kernel = bcop_kernel(draw(k, c, 29), c, c).value();
-      const std::int64_t complement_rank = (c + 1) / 2;
+      const auto winding = static_cast<double>((k - 1) * ((c + 1) / 2));
       for (const bool rows : {false, true}) {
-        double phase = 0;
-        constexpr int samples = 200;
-        std::complex<double> before = symbol_determinant(kernel, rows ? 0 : 0.7, rows ? 0.7 : 0);
-        for (int i = 1; i <= samples; ++i) {
-          const double angle = 2 * std::numbers::pi * i / samples;
-          const std::complex<double> here =
-              symbol_determinant(kernel, rows ? angle : 0.7, rows ? 0.7 : angle);
-          CHECK(std::abs(here) == doctest::Approx(1).epsilon(1e-12));
-          phase += std::arg(here / before);
-          before = here;
-        }
-        const auto winding = static_cast<double>((k - 1) * complement_rank);
-        CHECK(std::abs(-phase / (2 * std::numbers::pi) - winding) < 1e-9);
+        CHECK(std::abs(winding_number(kernel, rows) - winding) < 1e-9);
       }
     }
   }
+}
+
+// Training cannot leave the connected component that it starts in [Li 2019, theorem 1].
+TEST_CASE("bcop_kernel: descent towards another component keeps the winding numbers") {
+  constexpr std::int64_t c = 4;
+  constexpr std::int64_t k = 3;
+  Rng rng(41);
+  Tensor raw = random_normal(rng, {2 * k - 1, c, c}, 1, DType::f64);
+  Tensor target = Tensor::zeros({c, k, k, c}, DType::f64);  // the identity, which winds 0 times
+  for (std::int64_t i = 0; i < c; ++i) target.write<double>()[i * k * k * c + i] = 1;
+  std::vector<double> losses;
+  for (int step = 0; step < 60; ++step) {
+    Tape tape;
+    const Var leaf = tape.leaf(raw);
+    const Var kernel = bcop_kernel(bjorck(leaf), c, c);
+    const Var loss = sum(square(kernel - Var(target)));
+    losses.push_back(loss.value().item());
+    for (const bool rows : {false, true}) {
+      CHECK(std::abs(winding_number(kernel.value(), rows) - 4) < 1e-9);
+    }
+    tape.backward(loss);
+    add_in_place(raw, leaf.grad(), -0.1);
+  }
+  CHECK(losses.back() < 0.8 * losses.front());
 }
 
 TEST_CASE("bcop_kernel: twice the channels hold any ranks [Li 2019, theorem 2]") {
