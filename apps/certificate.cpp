@@ -37,7 +37,8 @@ void set_option(verify::Operation& to, const std::string& key, const OptionValue
       {"stride", &verify::Operation::stride}, {"dilation", &verify::Operation::dilation},
       {"groups", &verify::Operation::groups}, {"size", &verify::Operation::size},
       {"factor", &verify::Operation::factor}, {"channels", &verify::Operation::channels},
-      {"kernel", &verify::Operation::kernel}};
+      {"kernel", &verify::Operation::kernel}, {"distance", &verify::Operation::distance},
+      {"terms", &verify::Operation::terms}};
   if (const auto found = integers.find(key); found != integers.end()) {
     to.*found->second = integer(value);
   } else if (key == "padding") {
@@ -46,6 +47,8 @@ void set_option(verify::Operation& to, const std::string& key, const OptionValue
     to.adjacent = std::get<std::string>(value) == "adjacent";
   } else if (key == "over") {
     to.over = std::get<std::string>(value);
+  } else if (key == "activation") {
+    to.activation = std::get<std::string>(value);
   } else if (key == "slope") {
     to.slope = std::get<double>(value);
   } else {
@@ -58,6 +61,9 @@ void set_tensor(verify::Operation& to, const std::string& role, const std::strin
   if (role == "bias") to.bias = key;
   if (role == "mean") to.mean = key;
   if (role == "mix") to.mix = key;
+  if (role == "lower") to.lower = key;
+  if (role == "upper") to.upper = key;
+  if (role == "psi") to.psi = key;
 }
 
 verify::Chain chain_of(const Operations& operations) {
@@ -113,13 +119,13 @@ void add_logits(const Module& net, const Split& split, verify::Certificate& to) 
 }
 
 // The bounds from those of the operations.
-void add_bounds(const Module& net, const Operations& operations, verify::Certificate& to) {
+void add_bounds(const Operations& operations, verify::Certificate& to) {
   to.lipschitz = chain_bound(operations);
   require<NumericError>(std::isfinite(to.lipschitz),
                         "certify: expected a finite bound of the net, got ", to.lipschitz);
   if (operations.empty() || operations.back().op != "linear") return;
   const Operations body(operations.begin(), operations.end() - 1);
-  const Tensor norms = prove_head(net).pair_norms;
+  const Tensor norms = pair_norms({operations.back().weight});
   verify::Head& head = to.head.emplace();
   head.body = chain_bound(body);
   for (std::int64_t i = 0; i < to.classes; ++i) {
@@ -217,7 +223,7 @@ verify::Certificate claims_of(LoadedRun& run, const verify::WeightsFile& weights
   Operations operations;
   model.net.collect_operations("", model.input, operations);
   claims.layers = chain_of(operations);
-  add_bounds(model.net, operations, claims);
+  add_bounds(operations, claims);
   add_logits(*model.net.materialize(DType::f64), split, claims);
   add_radii(operations, from_bytes, claims);
   add_counts(eps, claims);

@@ -51,6 +51,28 @@ void add_options(const Operation& o, Json& to) {
     to["bias"] = o.bias;
   }
   if (o.op == "layer_center") to["over"] = o.over;
+  if (o.op == "bias") to["bias"] = o.bias;
+  if (o.op == "shift") to["distance"] = o.distance;
+  if (o.op == "nact") {
+    to["lower"] = o.lower;
+    to["upper"] = o.upper;
+  }
+  if (o.op == "potential" || o.op == "skew_exp") {
+    to["weight"] = o.weight;
+    if (o.op == "potential") to["bias"] = key_or_null(o.bias);
+    if (o.op == "skew_exp") to["terms"] = o.terms;
+    to["padding"] = o.circular ? "circular" : "zero";
+    to["before"] = o.before;
+    to["after"] = o.after;
+    to["sigma"] = {o.sigma.lower, o.sigma.upper};
+  }
+  if (o.op == "sandwich") {
+    to["weight"] = o.weight;
+    to["psi"] = o.psi;
+    to["bias"] = key_or_null(o.bias);
+    to["activation"] = o.activation;
+    to["sigma"] = {o.sigma.lower, o.sigma.upper};
+  }
   if (o.op == "gain") to["value"] = o.value;
   if (o.op == "sum" || o.op == "concat" || o.op == "split") to["branches"] = branches(o);
   if (o.op == "convex") {

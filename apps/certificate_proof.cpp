@@ -33,6 +33,22 @@ std::string rule(const Operation& o) {
   if (o.op == "upsample")
     return fmt::format("L = {}: every pixel {} times", o.factor, o.factor * o.factor);
   if (o.op == "center") return "L = 1: a translation";
+  if (o.op == "bias") return "L = 1: a translation";
+  if (o.op == "nact") return "L = 1: slopes 1 and -1, continuous";
+  if (o.op == "potential") {
+    return fmt::format("L = max(1, s^2 - 1): singular values of {} at most s = {}, any image",
+                       o.weight, digits_up(o.sigma.upper));
+  }
+  if (o.op == "skew_exp") {
+    return fmt::format(
+        "L = exp(k) (1 + s^{0} / {0}!): singular values of {1} at most s = {2}, its "
+        "part that is not skew at most k",
+        o.terms, o.weight, digits_up(o.sigma.upper));
+  }
+  if (o.op == "sandwich") {
+    return fmt::format("L = s^2: singular values of {} at most s = {}", o.weight,
+                       digits_up(o.sigma.upper));
+  }
   if (o.op == "layer_center") return "L = 1: an orthogonal projection";
   if (o.op == "gain") return fmt::format("L = {}", std::abs(o.value));
   if (o.op == "sum") return "L = sum of the branches' L";

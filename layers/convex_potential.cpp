@@ -6,6 +6,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/linear.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/adjoint_kernel.hpp>
 #include <isotape/ops/conv2d.hpp>
@@ -156,15 +157,20 @@ std::string ConvexPotential::describe() const {
                  " padding (", is_plain() ? "unconstrained" : type_of(options_.scale), ")");
 }
 
-// A bound of |v|^2. The weights that SLL learns prove its own, as p = q sqrt(t) for the rescaled
+// A bound of |v|. The weights that SLL learns prove its own, as p = q sqrt(t) for the rescaled
 // rows; see weighted_gram_bound().
-double ConvexPotential::norm_squared() const {
+double ConvexPotential::norm() const {
   const Tensor v = derived_.folded(sources()).front();
   double norm = conv_norm_bound(v);
   std::vector<double> weights = weights_;
   if (log_q_) weights = proving_weights();
   if (!weights.empty()) norm = std::min(norm, weighted_gram_bound(v, weights));
-  return bound_product(norm, norm);
+  return norm;
+}
+
+double ConvexPotential::norm_squared() const {
+  const double bound = norm();
+  return bound_product(bound, bound);
 }
 
 std::vector<double> ConvexPotential::proving_weights() const {
@@ -205,6 +211,28 @@ std::unique_ptr<Module> ConvexPotential::materialize(DType dtype) const {
   return plain;
 }
 
+void ConvexPotential::collect_operations(const std::string& prefix, const Shape& input,
+                                         Operations& operations) const {
+  output_shape(input);
+  const Tensors folded = derived_.folded(sources());
+  const Shape inner = square_.append_entry(prefix, input, operations);
+  const Shape hidden =
+      square_.is_flat ? Shape{options_.inner} : Shape{inner[0], inner[1], options_.inner};
+  Operation step = conv_operation(prefix, folded[0], bias_ ? folded[2] : Tensor(),
+                                  {.border = border_, .border_mode = options_.padding}, inner,
+                                  hidden, {0, norm()});
+  step.op = "potential";
+  step.output = inner;
+  step.options = {
+      {"padding", std::string(options_.padding == PadMode::circular ? "circular" : "zero")}};
+  if (bias_) step.tensors.back().second = prefix + "scaled_bias";
+  step.bound = enclosure().upper;
+  step.terms = std::int64_t{options_.kernel} * options_.kernel *
+               std::max(square_.channels(), options_.inner);
+  operations.push_back(std::move(step));
+  square_.append_exit(prefix, inner, operations);
+}
+
 void ConvexPotential::collect(const std::string& prefix, ParameterList& parameters) {
   parameters.push_back({prefix + "raw", is_plain() ? &v_ : &raw_});
   if (log_q_) parameters.push_back({prefix + "log_q", &log_q_});
@@ -213,8 +241,9 @@ void ConvexPotential::collect(const std::string& prefix, ParameterList& paramete
 
 void ConvexPotential::collect_folded(const std::string& prefix,
                                      std::vector<NamedTensor>& folded) const {
-  const Tensor v = derived_.folded(sources()).front();
-  folded.push_back({prefix + "weight", permute(v, {0, 3, 1, 2}).value()});
+  const Tensors made = derived_.folded(sources());
+  folded.push_back({prefix + "weight", permute(made[0], {0, 3, 1, 2}).value()});
+  if (bias_) folded.push_back({prefix + "scaled_bias", made[2]});
 }
 
 }  // namespace isotape

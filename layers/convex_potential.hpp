@@ -50,6 +50,8 @@ class ConvexPotential final : public Module {
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override { derived_.get(sources()); }
@@ -58,6 +60,7 @@ class ConvexPotential final : public Module {
   ConvexPotential(const Square& square, const ConvexPotentialOptions& options, bool is_plain);
   std::vector<Parameter*> sources() const;
   std::vector<double> proving_weights() const;
+  double norm() const;
   double norm_squared() const;
   bool is_plain() const { return static_cast<bool>(v_); }
   Square square_;

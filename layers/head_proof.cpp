@@ -39,21 +39,6 @@ double difference_bound(const Tensor& w, std::int64_t i, std::int64_t j) {
   return frobenius_bound(difference) * (1 + 0x1p-50);
 }
 
-Tensor pair_norms(const DenseMap& dense, double gain) {
-  const Tensor w = dense.weight.to(DType::f64);
-  const std::int64_t classes = w.dim(0);
-  const double factor = bound_product(dense.factor, gain);
-  Tensor norms = Tensor::zeros({classes, classes}, DType::f64);
-  auto* to = norms.write<double>();
-  for (std::int64_t i = 0; i < classes; ++i) {
-    for (std::int64_t j = i + 1; j < classes; ++j) {
-      const double norm = bound_product(difference_bound(w, i, j), factor);
-      to[i * classes + j] = to[j * classes + i] = norm;
-    }
-  }
-  return norms;
-}
-
 // Over the pairs i != j; of one class there is none.
 Enclosure limits(const Tensor& norms) {
   Enclosure all{HUGE_VAL, 0, "proved |w_i - w_j| of the rows, least and largest"};
@@ -99,6 +84,21 @@ void prove_linear(HeadProof& result, std::vector<Link>& links, std::size_t head,
 }
 
 }  // namespace
+
+Tensor pair_norms(const DenseMap& dense, double gain) {
+  const Tensor w = dense.weight.to(DType::f64);
+  const std::int64_t classes = w.dim(0);
+  const double factor = bound_product(dense.factor, gain);
+  Tensor norms = Tensor::zeros({classes, classes}, DType::f64);
+  auto* to = norms.write<double>();
+  for (std::int64_t i = 0; i < classes; ++i) {
+    for (std::int64_t j = i + 1; j < classes; ++j) {
+      const double norm = bound_product(difference_bound(w, i, j), factor);
+      to[i * classes + j] = to[j * classes + i] = norm;
+    }
+  }
+  return norms;
+}
 
 double HeadProof::pair_bound(std::int64_t i, std::int64_t j) const {
   if (i == j) return 0;

@@ -8,6 +8,7 @@
 namespace isotape {
 
 class Module;
+struct DenseMap;
 
 /// What certifies predictions: for each pair of logits, a bound of how fast their difference
 /// changes with the input. Behind a body of bound L_body, a last dense layer y = W h + b gives |w_i
@@ -28,6 +29,9 @@ struct HeadProof {
   /// A bound of the Lipschitz constant of f_i - f_j in l2, rounded up: 0 for i = j.
   double pair_bound(std::int64_t i, std::int64_t j) const;
 };
+
+/// Bounds of |w_i - w_j| of the rows of a dense layer, times a gain >= 0, f64 [C, C], rounded up.
+Tensor pair_norms(const DenseMap& dense, double gain = 1);
 
 /// Proves the bounds of a net that ends in a dense layer (within chains of chains, gains behind it
 /// allowed), or in any other.

@@ -1,10 +1,14 @@
 #include <isotape/layers/n_activation.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/n_activation.hpp>
+#include <isotape/ops/spectral_bound.hpp>
 
 namespace isotape {
 namespace {
@@ -66,6 +70,24 @@ std::unique_ptr<Module> NActivation::materialize(DType dtype) const {
   plain->lower_ = Parameter(lower_.value().to(dtype));
   plain->upper_ = Parameter(upper_.value().to(dtype));
   return plain;
+}
+
+// At 0 an entry is 0, or, where 0 lies outside of the kinks, -2 times the nearer one.
+void NActivation::collect_operations(const std::string& prefix, const Shape& input,
+                                     Operations& operations) const {
+  enclosure();
+  Operation folded = plain_operation(prefix, "nact", input, output_shape(input));
+  folded.tensors = {{"lower", prefix + "lower"}, {"upper", prefix + "upper"}};
+  const Tensor& a = lower_.value();
+  const Tensor& b = upper_.value();
+  std::vector<double> nearer;
+  for (std::int64_t c = 0; c < a.size(); ++c) {
+    nearer.push_back(2 * std::min(std::abs(a.at(c)), std::abs(b.at(c))));
+  }
+  const auto pixels = static_cast<double>(input.size() / input[-1]);
+  folded.added =
+      bound_product(norm_bound(Tensor::of(nearer, a.shape(), DType::f64)), bound_root(pixels));
+  operations.push_back(std::move(folded));
 }
 
 void NActivation::collect(const std::string& prefix, ParameterList& parameters) {

@@ -136,6 +136,12 @@ Operation conv_operation(const std::string& prefix, const Tensor& kernel, const 
   return with_bias(std::move(operation), bias);
 }
 
+Operation bias_operation(const std::string& prefix, const Tensor& bias, const Shape& shape) {
+  Operation operation = plain_operation(prefix + "bias.", "bias", shape, shape);
+  operation.tensors = {{"bias", prefix + "bias"}};
+  return with_bias(std::move(operation), bias);
+}
+
 Shape append_unshuffle(const std::string& prefix, const Shape& image, int s, Operations& to) {
   const Shape unshuffled{image[0] / s, image[1] / s, image[2] * s * s};
   if (s > 1) {

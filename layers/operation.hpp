@@ -27,12 +27,12 @@ struct Operation {
   std::vector<std::pair<std::string, OptionValue>> options = {};
   /// Role and key of the tensors in the file: {"weight", "conv1.weight"}.
   std::vector<std::pair<std::string, std::string>> tensors = {};
-  Tensor weight = {};      ///< of linear, [out, in]; of conv, [O, h, w, I / groups]
-  Padding border = {};     ///< of conv
-  Enclosure sigma = {};    ///< of linear and conv: all singular values of the smaller side
+  Tensor weight = {};      ///< of linear, [out, in]; of a convolution, [O, h, w, I / groups]
+  Padding border = {};     ///< of a convolution
+  Enclosure sigma = {};    ///< of a linear map: all singular values of the smaller side
   double bound = 1;        ///< proved Lipschitz constant in l2
   double added = 0;        ///< >= the norm of what is added, over all outputs
-  double absolute = 0;     ///< of linear and conv: >= the norm of the map with |weights|
+  double absolute = 0;     ///< of a linear map: >= the norm of that with |weights|
   std::int64_t terms = 0;  ///< products or summands of one output; branches: their number
   std::vector<Operations> branches = {};  ///< of sum, concat, split, and the one of convex
 };
@@ -52,6 +52,9 @@ Operation linear_operation(const std::string& prefix, const Tensor& weight, cons
 Operation conv_operation(const std::string& prefix, const Tensor& kernel, const Tensor& bias,
                          const Conv2dOptions& options, const Shape& input, const Shape& output,
                          const Enclosure& sigma);
+
+/// y = x + b, b for each channel. Its key is `<prefix>bias`.
+Operation bias_operation(const std::string& prefix, const Tensor& bias, const Shape& shape);
 
 /// An operation without weights, of bound 1.
 Operation plain_operation(const std::string& prefix, std::string op, const Shape& input,

@@ -29,8 +29,11 @@ struct Step {
   double outputs() const { return static_cast<double>(operation.output.size()); }
   // What t products with numbers of size at most A and their sum lose to underflow, be denormal
   // inputs, weights and results kept or flushed, for activations of norm `norm`.
+  double underflow(std::int64_t t, double a, double norm, double entries) const {
+    return 4 * static_cast<double>(t + 2) * entries * arithmetic.smallest * (1 + a + norm);
+  }
   double underflow(std::int64_t t, double a, double norm) const {
-    return 4 * static_cast<double>(t + 2) * outputs() * arithmetic.smallest * (1 + a + norm);
+    return underflow(t, a, norm, outputs());
   }
   double underflow(std::int64_t t, double a) const { return underflow(t, a, m()); }
 
@@ -91,6 +94,67 @@ Magnitude global_avgpool(const Step& s) {
 Magnitude center(const Step& s) {
   const double beta = s.operation.added;
   return {s.in.norm + beta, s.in.error + s.gamma(3) * (s.m() + beta) + s.underflow(1, 1)};
+}
+
+Magnitude nact(const Step& s) {
+  const double beta = s.operation.added;
+  return {s.in.norm + beta, s.in.error + s.gamma(1) * (s.m() + beta) + s.underflow(1, 1)};
+}
+
+// x - V^T relu(V x + c): the hidden computed activation is off by a, its norm at most h; the second
+// product is off by b, and `step` is the norm of what it gives.
+Magnitude potential(const Step& s) {
+  const Operation& o = s.operation;
+  const std::int64_t widest = std::max(o.weight.dim(0), o.weight.dim(-1));
+  const auto entries =
+      s.outputs() / static_cast<double>(o.output[-1]) * static_cast<double>(widest);
+  const double sigma = o.sigma.upper;
+  const double a = up(s.gamma(o.terms + 2) * (o.absolute * s.m() + o.added) +
+                      s.underflow(o.terms, o.absolute, s.m(), entries));
+  const double h = up(sigma * s.m() + o.added + a);
+  const double b =
+      up(s.gamma(o.terms + 2) * o.absolute * h + s.underflow(o.terms, o.absolute, h, entries));
+  const double step = up(sigma * h + b);
+  if (!(o.absolute * h <= s.arithmetic.largest)) return {infinity, infinity};
+  return {o.bound * s.in.norm + sigma * o.added, o.bound * s.in.error + sigma * a + b +
+                                                     s.gamma(1) * (s.m() + step) +
+                                                     s.underflow(1, 1, s.m() + step)};
+}
+
+// By Horner's rule, z = x + L z / i for i = terms - 1 .. 1: z is off by `error`.
+Magnitude skew_exp(const Step& s) {
+  const Operation& o = s.operation;
+  const double sigma = o.sigma.upper;
+  double norm = s.m();
+  double error = 0;
+  for (std::int64_t i = s.integer("terms") - 1; i > 0; --i) {
+    const double z = norm + error;
+    if (!(o.absolute * z <= s.arithmetic.largest)) return {infinity, infinity};
+    const double a =
+        s.gamma(o.terms + 4) * o.absolute * z + s.underflow(o.terms + 2, o.absolute, z);
+    const auto divisor = static_cast<double>(i);
+    const double sum = up(s.m() + (sigma * z + a) / divisor);
+    error = up((sigma * error + a) / divisor + s.gamma(2) * sum + s.underflow(1, 1, sum));
+    norm = up(s.m() + sigma * norm / divisor);
+  }
+  return {o.bound * s.in.norm, o.bound * s.in.error + error};
+}
+
+// A^T z, z what the activation makes of B x: h is the norm of the computed B x, off by a, and c how
+// far the computed z is off.
+Magnitude sandwich(const Step& s) {
+  const Operation& o = s.operation;
+  const double sigma = o.sigma.upper;
+  const double beta = o.added;
+  constexpr double scale = 0x1p24;
+  const double a = up(s.gamma(o.terms + 2) * o.absolute * s.m() + s.underflow(o.terms, o.absolute));
+  const double h = up(sigma * s.m() + a);
+  const double inner = up(2 * h + beta);
+  const double c = up(2 * a + s.gamma(48) * inner + s.underflow(16, scale, inner));
+  const double z = up(inner + c);
+  if (!(o.absolute * z <= s.arithmetic.largest)) return {infinity, infinity};
+  const double d = up(s.gamma(o.terms + 2) * o.absolute * z + s.underflow(o.terms, o.absolute, z));
+  return {o.bound * s.in.norm + sigma * beta, o.bound * s.in.error + sigma * c + d};
 }
 
 // x less a mean of t entries: |mean| <= |x|, each computed to gamma(t + 2), and one subtraction.
@@ -157,6 +221,12 @@ constexpr std::array rules = {
     Rule{"global_avgpool", global_avgpool},
     Rule{"upsample", repeated},
     Rule{"center", center},
+    Rule{"bias", center},
+    Rule{"shift", exact},
+    Rule{"nact", nact},
+    Rule{"potential", potential},
+    Rule{"skew_exp", skew_exp},
+    Rule{"sandwich", sandwich},
     Rule{"layer_center", layer_center},
     Rule{"gain", gain},
     Rule{"sum", sum},

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <utility>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/linear.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/cayley.hpp>
 #include <isotape/ops/cayley_factor.hpp>
@@ -178,11 +180,67 @@ Enclosure Sandwich::enclosure() const {
           "|A A^T + B B^T| <= 1 + its proved residual, times sqrt(gamma)"};
 }
 
+// >= the norm of what the activation gives for x = 0: s (sigma(0) + |b|), s = sqrt(2) exp(psi).
+double Sandwich::offset_bound() const {
+  const double at_zero = options_.activation == SlopeRestricted::softplus  ? std::numbers::ln2
+                         : options_.activation == SlopeRestricted::sigmoid ? 0.5
+                                                                           : 0;
+  std::vector<double> moved;
+  std::vector<double> constant;
+  for (std::int64_t j = 0; j < out_; ++j) {
+    const double s = std::numbers::sqrt2 * std::exp(psi_.value().at(j)) * (1 + 0x1p-48);
+    moved.push_back(bias_ ? s * bias_.value().at(j) : 0);
+    constant.push_back(s * at_zero);
+  }
+  return bound_sum(norm_bound(Tensor::of(moved, {out_}, DType::f64)),
+                   norm_bound(Tensor::of(constant, {out_}, DType::f64))) *
+         (1 + 0x1p-48);
+}
+
+void Sandwich::collect_operations(const std::string& prefix, const Shape& input,
+                                  Operations& operations) const {
+  const Shape output = output_shape(input);
+  if (options_.gamma != 1) {
+    const double root = std::sqrt(options_.gamma);
+    operations.push_back(
+        plain_operation(prefix + "gain.", "gain", input, input, {{"value", root}}));
+    operations.back().bound = root;
+  }
+  const Tensor bias = bias_ ? bias_.value() : Tensor();
+  if (options_.output) {
+    const Tensor last = folded_last();
+    operations.push_back(linear_operation(prefix, last, bias, matrix_enclosure("sandwich", last)));
+    operations.back().tensors.front().second = prefix + "last";
+    return;
+  }
+  const Tensor weight = folded_weight();
+  Operation layer = linear_operation(prefix, weight, {}, matrix_enclosure("sandwich", weight));
+  layer.op = "sandwich";
+  layer.input = input;
+  layer.output = output;
+  layer.options = {{"activation", std::string(isotape::name(options_.activation))}};
+  layer.tensors.emplace_back("psi", prefix + "psi");
+  if (bias_) layer.tensors.emplace_back("bias", prefix + "bias");
+  layer.sigma.lower = 0;
+  layer.bound = bound_product(layer.sigma.upper, layer.sigma.upper);
+  layer.terms = std::max(in_, out_);
+  layer.added = offset_bound();
+  constexpr double largest_psi = 16;
+  if (!(max_abs(psi_.value()) <= largest_psi)) {
+    layer.absolute = std::numeric_limits<double>::infinity();
+  }
+  operations.push_back(std::move(layer));
+}
+
+// B, [q, p].
+Tensor Sandwich::folded_last() const {
+  const Paused paused;
+  return transpose(folded_weight().rows(out_, out_ + in_)).value();
+}
+
 std::optional<DenseMap> Sandwich::dense_map() const {
   if (!options_.output) return std::nullopt;
-  const Paused paused;
-  const Tensor weight = folded_weight();
-  return DenseMap{transpose(weight.rows(out_, out_ + in_)).value(), root_bound(options_.gamma)};
+  return DenseMap{folded_last(), root_bound(options_.gamma)};
 }
 
 Spectrum Sandwich::spectrum(const Shape& input) const {
@@ -210,6 +268,7 @@ void Sandwich::collect(const std::string& prefix, ParameterList& parameters) {
 
 void Sandwich::collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const {
   if (!plain_) folded.push_back({prefix + "weight", folded_weight()});
+  if (options_.output) folded.push_back({prefix + "last", folded_last()});
 }
 
 }  // namespace isotape

@@ -45,6 +45,8 @@ class Sandwich final : public Module {
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override;
@@ -55,6 +57,8 @@ class Sandwich final : public Module {
 
  private:
   Sandwich(const Sandwich& original, Tensor weight, DType dtype);
+  double offset_bound() const;
+  Tensor folded_last() const;
   Vars halves() const;   // A^T and B^T
   Vars factors() const;  // what the transform is made of, see cayley_factor; or nothing
   std::vector<Parameter*> sources() const;

@@ -1,6 +1,7 @@
 #include <isotape/layers/shift.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/cyclic_shift.hpp>
 
@@ -46,6 +47,12 @@ std::string Shift::describe() const {
 
 std::unique_ptr<Module> Shift::materialize(DType) const {
   return std::make_unique<Shift>(distance_);
+}
+
+void Shift::collect_operations(const std::string& prefix, const Shape& input,
+                               Operations& operations) const {
+  operations.push_back(plain_operation(prefix, "shift", input, output_shape(input),
+                                       {{"distance", std::int64_t{distance_}}}));
 }
 
 }  // namespace isotape

@@ -1,11 +1,13 @@
 #include <isotape/layers/soc.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/linear.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/spectrum.hpp>
 #include <isotape/ops/adjoint_kernel.hpp>
 #include <isotape/ops/conv_exp.hpp>
@@ -46,6 +48,24 @@ SpectralNorm checked(const Square& square, const SocOptions& o) {
 
 // L of K, of any type; a product by one factor leaves it skew.
 Var skew(const Var& k, int kernel) { return skew_kernel(scale(k, generator_norm / (2 * kernel))); }
+
+// Half the largest row sum of |L + L^T| over all taps: >= |L + L^T| / 2.
+double skewness_bound(const Tensor& l) {
+  const std::int64_t row_size = l.shape().inner(0);
+  const std::int64_t channels = l.dim(0);
+  const std::int64_t taps = row_size / channels;
+  double largest = 0;
+  for (std::int64_t o = 0; o < channels; ++o) {
+    double sum = 0;
+    for (std::int64_t e = 0; e < row_size; ++e) {
+      const std::int64_t mirrored = taps - 1 - e / channels;
+      sum += std::abs(l.at(o * row_size + e) +
+                      l.at(e % channels * row_size + mirrored * channels + o));
+    }
+    largest = std::max(largest, sum);
+  }
+  return largest / 2 * (1 + 0x1p-50 * static_cast<double>(row_size + 2));
+}
 
 }  // namespace
 
@@ -171,6 +191,25 @@ std::unique_ptr<Module> Soc::materialize(DType dtype) const {
   std::unique_ptr<Soc> plain(new Soc(square_, options_, folded_generator().to(dtype)));
   if (bias_) plain->bias_ = Parameter(bias_.value().to(dtype));
   return plain;
+}
+
+void Soc::collect_operations(const std::string& prefix, const Shape& input,
+                             Operations& operations) const {
+  const Shape output = output_shape(input);
+  const Tensor l = folded_generator();
+  const Shape inner = square_.append_entry(prefix, input, operations);
+  const int reach = options_.kernel / 2;
+  Operation series = conv_operation(
+      prefix, l, {}, {.border = {reach, reach, reach, reach}, .border_mode = options_.padding},
+      inner, inner, {0, conv_norm_bound(l.to(DType::f64))});
+  series.op = "skew_exp";
+  series.options = {
+      {"terms", std::int64_t{options_.terms}},
+      {"padding", std::string(options_.padding == PadMode::circular ? "circular" : "zero")}};
+  series.bound = exp_series_bound(series.sigma.upper, skewness_bound(l), options_.terms);
+  operations.push_back(std::move(series));
+  square_.append_exit(prefix, inner, operations);
+  if (bias_) operations.push_back(bias_operation(prefix, bias_.value(), output));
 }
 
 void Soc::collect(const std::string& prefix, ParameterList& parameters) {

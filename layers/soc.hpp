@@ -42,6 +42,8 @@ class Soc final : public Module {
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   void collect(const std::string& prefix, BufferList& buffers) override;
   void collect(const std::string& prefix, std::vector<NamedWeight>& weights) override;

@@ -1,6 +1,7 @@
 #include <isotape/layers/square.hpp>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/ops/channels.hpp>
 #include <isotape/ops/pixel_shuffle.hpp>
 #include <isotape/ops/reshape.hpp>
@@ -35,6 +36,24 @@ Shape Square::output_shape(std::string_view layer, const Shape& input) const {
   const Shape inner = inner_shape(layer, input);
   if (is_flat) return {c_out};
   return {inner[0], inner[1], c_out};
+}
+
+Shape Square::append_entry(const std::string& prefix, const Shape& input,
+                           Operations& operations) const {
+  const Shape image = is_flat ? input : append_unshuffle(prefix, input, stride, operations);
+  if (channels() == unshuffled()) return image;
+  const Shape padded = is_flat ? Shape{channels()} : Shape{image[0], image[1], channels()};
+  operations.push_back(
+      plain_operation(prefix + "pad.", "channel_pad", image, padded, {{"channels", channels()}}));
+  return padded;
+}
+
+void Square::append_exit(const std::string& prefix, const Shape& inner,
+                         Operations& operations) const {
+  if (channels() == c_out) return;
+  const Shape kept = is_flat ? Shape{c_out} : Shape{inner[0], inner[1], c_out};
+  operations.push_back(
+      plain_operation(prefix + "kept.", "first_channels", inner, kept, {{"channels", c_out}}));
 }
 
 std::string Square::describe() const {

@@ -7,6 +7,8 @@
 
 namespace isotape {
 
+struct Operation;
+
 /// Makes a layer of any extents out of a map f from C channels to C on images of one size, with
 /// C = max(c_in s^2, c_out): pixels are unshuffled by the stride s, zero channels appended up to C,
 /// and after f the first c_out channels kept. All are 1-Lipschitz; entering keeps norms, leaving
@@ -25,6 +27,12 @@ struct Square {
   /// @throws ShapeError  naming the layer, for inputs that are not accepted
   Shape inner_shape(std::string_view layer, const Shape& input) const;
   Shape output_shape(std::string_view layer, const Shape& input) const;
+  /// The operations of enter(). @return [H/s, W/s, C] or [C]
+  Shape append_entry(const std::string& prefix, const Shape& input,
+                     std::vector<Operation>& operations) const;
+  /// The operations of leave(), from what append_entry() returned.
+  void append_exit(const std::string& prefix, const Shape& inner,
+                   std::vector<Operation>& operations) const;
   /// " 3 -> 8, stride 2".
   std::string describe() const;
 };

@@ -16,6 +16,7 @@ using nlohmann::json;
 
 constexpr int deepest = 40;  // of lists and objects within each other
 constexpr std::int64_t largest_option = 1 << 20;
+constexpr std::int64_t most_terms = 4096;  // of a series: each costs a convolution
 
 // A value of the file and where it stands, for messages.
 class Value {
@@ -123,6 +124,12 @@ const std::map<std::string, std::vector<std::string_view>, std::less<>>& options
       {"upsample", {"factor"}},
       {"center", {"mean", "bias"}},
       {"layer_center", {"over"}},
+      {"bias", {"bias"}},
+      {"shift", {"distance"}},
+      {"nact", {"lower", "upper"}},
+      {"potential", {"weight", "bias", "padding", "before", "after", "sigma"}},
+      {"skew_exp", {"weight", "terms", "padding", "before", "after", "sigma"}},
+      {"sandwich", {"weight", "psi", "bias", "activation", "sigma"}},
       {"gain", {"value"}},
       {"sum", {"branches"}},
       {"concat", {"branches"}},
@@ -141,9 +148,13 @@ Enclosure read_sigma(const Value& value) {
 void read_option(Operation& o, std::string_view key, const Value& value) {
   const auto natural = [&] { return value.integer(1, largest_option); };
   if (key == "weight") o.weight = value.text();
-  if (key == "bias") o.bias = value.is_null() && o.op != "center" ? "" : value.text();
+  if (key == "bias")
+    o.bias = value.is_null() && o.op != "center" && o.op != "bias" ? "" : value.text();
   if (key == "mean") o.mean = value.text();
   if (key == "mix") o.mix = value.text();
+  if (key == "lower") o.lower = value.text();
+  if (key == "upper") o.upper = value.text();
+  if (key == "psi") o.psi = value.text();
   if (key == "sigma") o.sigma = read_sigma(value);
   if (key == "stride") o.stride = natural();
   if (key == "dilation") o.dilation = natural();
@@ -152,11 +163,14 @@ void read_option(Operation& o, std::string_view key, const Value& value) {
   if (key == "factor") o.factor = natural();
   if (key == "channels") o.channels = natural();
   if (key == "kernel") o.kernel = natural();
+  if (key == "distance") o.distance = natural();
+  if (key == "terms") o.terms = value.integer(1, most_terms);
   if (key == "before") o.before = value.pair();
   if (key == "after") o.after = value.pair();
   if (key == "padding") o.circular = value.word("circular", "zero");
   if (key == "pairing") o.adjacent = value.word("adjacent", "split");
   if (key == "over") o.over = value.text();
+  if (key == "activation") o.activation = value.text();
   if (key == "slope") o.slope = value.number();
   if (key == "value") o.value = value.number();
   if (key == "branches") o.branches = value.list(read_chain);

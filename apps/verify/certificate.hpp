@@ -15,13 +15,14 @@ namespace isotape::verify {
 struct Operation {
   std::string name;
   std::string op;
-  std::string weight, bias, mean, mix;  ///< keys of tensors, empty if none
+  std::string weight, bias, mean, mix, lower, upper, psi;  ///< keys of tensors, empty if none
   Enclosure sigma;
   std::int64_t stride = 1, dilation = 1, groups = 1, size = 1, factor = 1, channels = 1, kernel = 1;
+  std::int64_t distance = 1, terms = 1;
   std::array<std::int64_t, 2> before{}, after{};
   bool circular = false;  ///< `padding`
   bool adjacent = false;  ///< `pairing`
-  std::string over;
+  std::string over, activation;
   double slope = 0, value = 0;
   std::vector<std::vector<Operation>> branches;  ///< of `convex`: its layers alone
 };

@@ -4,88 +4,10 @@
 #include <cmath>
 #include <cstring>
 
-#include <isotape/apps/verify/product.hpp>
+#include <isotape/apps/verify/block.hpp>
 
 namespace isotape::verify {
 namespace {
-
-// An activation of as many images as there are lanes, an entry's lanes side by side.
-class Block {
- public:
-  explicit Block(std::int64_t entries) : numbers_(static_cast<std::size_t>(entries * lanes)) {}
-  double* at(std::int64_t entry) { return numbers_.data() + entry * lanes; }
-  const double* at(std::int64_t entry) const { return numbers_.data() + entry * lanes; }
-
- private:
-  std::vector<double> numbers_;
-};
-
-void copy(const double* from, double* to) { std::copy_n(from, lanes, to); }
-
-template <class F>
-void for_lanes(F&& f) {
-  for (std::int64_t l = 0; l < lanes; ++l) f(l);
-}
-
-void add_lanes(const double* from, double* to) {
-  for_lanes([&](std::int64_t l) { to[l] += from[l]; });
-}
-
-void add_bias(const Layer& layer, Block& y) {
-  for (std::int64_t e = 0; e < layer.out.size(); ++e) {
-    const double bias = layer.bias[e % layer.out.channels];
-    double* const entry = y.at(e);
-    for_lanes([&](std::int64_t l) { entry[l] += bias; });
-  }
-}
-
-Block linear(const Layer& layer, const Block& x) {
-  Block y(layer.out.size());
-  multiply(layer.out.channels, layer.products, layer.weight.data(), x.at(0), y.at(0));
-  add_bias(layer, y);
-  return y;
-}
-
-// The inputs of one output pixel of a group, taps first: zeros outside, or the far side.
-void gather(const Layer& layer, std::int64_t group, std::int64_t p, std::int64_t q, const Block& x,
-            Block& patch) {
-  const Operation& o = *layer.op;
-  const std::int64_t inputs = layer.filters[1];
-  const auto around = [](std::int64_t i, std::int64_t n) { return (i % n + n) % n; };
-  std::int64_t to = 0;
-  for (std::int64_t a = 0; a < layer.filters[2]; ++a) {
-    for (std::int64_t c = 0; c < layer.filters[3]; ++c, to += inputs) {
-      std::int64_t row = p * o.stride + a * o.dilation - o.before[0];
-      std::int64_t column = q * o.stride + c * o.dilation - o.before[1];
-      const bool inside =
-          0 <= row && row < layer.in.rows && 0 <= column && column < layer.in.columns;
-      if (!inside && !o.circular) {
-        std::fill_n(patch.at(to), inputs * lanes, 0.0);
-        continue;
-      }
-      row = around(row, layer.in.rows);
-      column = around(column, layer.in.columns);
-      const std::int64_t from =
-          (row * layer.in.columns + column) * layer.in.channels + group * inputs;
-      std::copy_n(x.at(from), inputs * lanes, patch.at(to));
-    }
-  }
-}
-
-Block convolution(const Layer& layer, const Block& x) {
-  Block y(layer.out.size());
-  Block patch(layer.products);
-  const std::int64_t filters = layer.out.channels / layer.op->groups;
-  for (std::int64_t p = 0; p < layer.out.pixels(); ++p) {
-    for (std::int64_t group = 0; group < layer.op->groups; ++group) {
-      gather(layer, group, p / layer.out.columns, p % layer.out.columns, x, patch);
-      multiply(filters, layer.products, layer.weight.data() + group * filters * layer.products,
-               patch.at(0), y.at(p * layer.out.channels + group * filters));
-    }
-  }
-  add_bias(layer, y);
-  return y;
-}
 
 // The sorted values of each group, largest first, in the places of the group; of maxout the first.
 Block sorted(const Layer& layer, const Block& x) {
@@ -131,6 +53,20 @@ Block pointwise(const Layer& layer, const Block& x) {
   return y;
 }
 
+// The kinks are in order: v - 2 a up to the lower one, v - 2 b from the upper one on.
+Block n_activation(const Layer& layer, const Block& x) {
+  Block y = x;
+  for (std::int64_t e = 0; e < layer.in.size(); ++e) {
+    const double a = layer.lower[e % layer.in.channels];
+    const double b = layer.upper[e % layer.in.channels];
+    double* const v = y.at(e);
+    for_lanes([&](std::int64_t l) {
+      v[l] = v[l] <= a ? v[l] - 2 * a : v[l] >= b ? v[l] - 2 * b : -v[l];
+    });
+  }
+  return y;
+}
+
 // The entry that an entry of the output is a copy of; -1 for a zero.
 std::int64_t source(const Layer& layer, std::int64_t row, std::int64_t column,
                     std::int64_t channel) {
@@ -148,6 +84,15 @@ std::int64_t source(const Layer& layer, std::int64_t row, std::int64_t column,
     return at(row / f, column / f, (channel * f + row % f) * f + column % f);
   }
   if (o.op == "upsample") return at(row / f, column / f, channel);
+  if (o.op == "shift") {
+    // The first fifth of the channels comes from d rows below, the others from above, right, left.
+    const std::int64_t fifth = in.channels / 5;
+    const std::int64_t turn = fifth == 0 ? 4 : std::min<std::int64_t>(channel / fifth, 4);
+    const std::int64_t down = turn == 0 ? o.distance : turn == 1 ? -o.distance : 0;
+    const std::int64_t right = turn == 2 ? o.distance : turn == 3 ? -o.distance : 0;
+    const auto around = [](std::int64_t i, std::int64_t n) { return (i % n + n) % n; };
+    return at(around(row + down, in.rows), around(column + right, in.columns), channel);
+  }
   if (o.op == "channel_shuffle") {
     return at(row, column, channel % o.groups * (in.channels / o.groups) + channel / o.groups);
   }
@@ -286,7 +231,11 @@ Block apply(const Layer& layer, const Block& x) {
   if (op == "sum") return summed(layer, x);
   if (op == "concat" || op == "split") return concatenated(layer, x);
   if (op == "convex") return convex(layer, x);
-  if (op != "center") return moved(layer, x);
+  if (op == "nact") return n_activation(layer, x);
+  if (op == "potential") return potential(layer, x);
+  if (op == "skew_exp") return skew_exp(layer, x);
+  if (op == "sandwich") return sandwich(layer, x);
+  if (op != "center" && op != "bias") return moved(layer, x);
   Block y = x;
   add_bias(layer, y);
   return y;

@@ -22,24 +22,32 @@ struct Extents {
 /// An operation with what it works on, its shapes and weights checked.
 struct Layer {
   const Operation* op = nullptr;
-  std::vector<std::int64_t> filters;  ///< shape of the weight of `linear` and `conv`
+  std::vector<std::int64_t> filters;  ///< shape of the weight of a linear map
   Extents in, out;
-  std::int64_t products = 0;   ///< per output of `linear` and `conv`
-  std::vector<double> weight;  ///< [O, products]; of `conv` a product is (tap, input)
+  std::array<std::int64_t, 2> before{};  ///< of a convolution: rows and columns put before
+  std::int64_t products = 0;             ///< per output of a linear map
+  std::vector<double> weight;  ///< [O, products]; of a convolution a product is (tap, input)
   std::vector<double> bias;  ///< [out.channels], zeros if there is none; of `center` what is added
-  double mix = 0;            ///< of `convex`
-  double absolute = 0;       ///< A of docs/certificate.md, rounded up
-  double added = 0;          ///< beta there, rounded up
-  Enclosure share;           ///< of `convex`: its a
+  std::vector<double> lower, upper;  ///< of `nact`: its kinks in order
+  std::vector<double> scale;         ///< of `sandwich`: sqrt(2) exp(psi)
+  double skewness = 0;               ///< of `skew_exp`, rounded up
+  double mix = 0;                    ///< of `convex`
+  double absolute = 0;               ///< A of docs/certificate.md, rounded up
+  double added = 0;                  ///< beta there, rounded up
+  Enclosure share;                   ///< of `convex`: its a
   std::vector<std::vector<Layer>> branches;
+  std::vector<Layer> maps;  ///< linear maps that the operation is made of, in order
 };
 using Network = std::vector<Layer>;
+
+/// Whether an operation records a `sigma`.
+bool has_sigma(const Operation& operation);
 
 /// @param layers   kept by the caller: the layers point into it
 /// @throws Failure  `NAME: expected ..., found ...`
 Network resolve(const Chain& layers, Extents input, const WeightsFile& weights);
 
-/// The checker's own enclosure of a `linear` or `conv`.
+/// The checker's own enclosure of an operation that records one.
 Enclosure own_sigma(const Layer& layer, const WeightsFile& weights);
 
 /// >= the Lipschitz constant of a layer, of a chain (of its first `count` layers), from the sigma

@@ -29,7 +29,14 @@ class Rules {
       const auto pixels = static_cast<double>(layer_.in.pixels());
       return {n_, rounded(gamma(pixels + 6), m_, underflow(pixels))};
     }
-    if (o_.op == "center") {
+    if (o_.op == "nact") {
+      const double reach = add_up(m_, layer_.added);
+      return {add_up(n_, layer_.added), rounded(gamma(1), reach, underflow(1))};
+    }
+    if (o_.op == "potential") return potential();
+    if (o_.op == "skew_exp") return skew_exp();
+    if (o_.op == "sandwich") return sandwich();
+    if (o_.op == "center" || o_.op == "bias") {
       const double reach = add_up(m_, layer_.added);
       return {add_up(n_, layer_.added), rounded(gamma(3), reach, underflow(1))};
     }
@@ -48,7 +55,10 @@ class Rules {
   double gamma(double k) const { return gamma_up(k, format_); }
   // z(t, A) = 4 (t + 2) M eta (1 + A + m)
   double underflow(double t, double a, double m) const {
-    const double count = 4 * (t + 2) * static_cast<double>(layer_.out.size());
+    return underflow(t, a, m, static_cast<double>(layer_.out.size()));
+  }
+  double underflow(double t, double a, double m, double entries) const {
+    const double count = 4 * (t + 2) * entries;
     return mul_up(mul_up(count, format_.smallest), add_up(add_up(1, a), m));
   }
   double underflow(double t) const { return underflow(t, 1, m_); }
@@ -78,6 +88,65 @@ class Rules {
     if (o_.op == "avgpool") return {n_, e};
     const double count = 2 * k * static_cast<double>(layer_.out.size());
     return {n_, add_up(e, mul_up(count, sqrt_up(format_.smallest)))};
+  }
+
+  double lost(double k, double norm, double lost) const {
+    return add_up(mul_up(gamma(k), mul_up(layer_.absolute, norm)), lost);
+  }
+  bool overflows(double norm) const { return !(mul_up(layer_.absolute, norm) <= format_.largest); }
+
+  Accuracy potential() const {
+    const auto t = static_cast<double>(layer_.products);
+    const auto channels = std::max(layer_.filters[0], layer_.filters[1]);
+    const auto entries = static_cast<double>(layer_.in.pixels() * channels);
+    const double absolute = layer_.absolute;
+    const double sigma = o_.sigma.upper;
+    const double a = add_up(lost(t + 2, m_, underflow(t, absolute, m_, entries)),
+                            mul_up(gamma(t + 2), layer_.added));
+    const double h = add_up(add_up(mul_up(sigma, m_), layer_.added), a);
+    const double b = lost(t + 2, h, underflow(t, absolute, h, entries));
+    const double reach = add_up(m_, add_up(mul_up(sigma, h), b));
+    if (overflows(m_) || overflows(h)) return {n_, infinity};
+    const double last = add_up(mul_up(gamma(1), reach), underflow(1, 1, reach));
+    const double bound = lipschitz(layer_);
+    const double own = add_up(mul_up(sigma, a), add_up(b, last));
+    return {add_up(mul_up(bound, n_), mul_up(sigma, layer_.added)), add_up(mul_up(bound, e_), own)};
+  }
+
+  // z = x + L z / i, off by e.
+  Accuracy skew_exp() const {
+    const auto t = static_cast<double>(layer_.products);
+    const double sigma = o_.sigma.upper;
+    double n = m_;
+    double e = 0;
+    for (std::int64_t i = o_.terms - 1; i > 0; --i) {
+      const double z = add_up(n, e);
+      if (overflows(z)) return {n_, infinity};
+      const double a = lost(t + 4, z, underflow(t + 2, layer_.absolute, z));
+      const auto divisor = static_cast<double>(i);
+      const double sum = add_up(m_, div_up(add_up(mul_up(sigma, z), a), divisor));
+      const double last = add_up(mul_up(gamma(2), sum), underflow(1, 1, sum));
+      e = add_up(div_up(add_up(mul_up(sigma, e), a), divisor), last);
+      n = add_up(m_, div_up(mul_up(sigma, n), divisor));
+    }
+    const double bound = lipschitz(layer_);
+    return {mul_up(bound, n_), add_up(mul_up(bound, e_), e)};
+  }
+
+  Accuracy sandwich() const {
+    const auto t = static_cast<double>(layer_.products);
+    const double sigma = o_.sigma.upper;
+    const double beta = layer_.added;
+    const double a = lost(t + 2, m_, underflow(t, layer_.absolute, m_));
+    const double h = add_up(mul_up(sigma, m_), a);
+    const double inner = add_up(2 * h, beta);
+    const double c = add_up(2 * a, add_up(mul_up(gamma(48), inner), underflow(16, 0x1p24, inner)));
+    const double z = add_up(inner, c);
+    if (overflows(m_) || overflows(z)) return {n_, infinity};
+    const double d = lost(t + 2, z, underflow(t, layer_.absolute, z));
+    const double bound = lipschitz(layer_);
+    const double own = add_up(mul_up(sigma, c), d);
+    return {add_up(mul_up(bound, n_), mul_up(sigma, beta)), add_up(mul_up(bound, e_), own)};
   }
 
   double centered() const {

@@ -66,7 +66,7 @@ void confirm_sigma(Chain& chain, const Network& network, const WeightsFile& weig
     for (std::size_t b = 0; b < chain[i].branches.size(); ++b) {
       confirm_sigma(chain[i].branches[b], network[i].branches[b], weights);
     }
-    if (chain[i].op != "linear" && chain[i].op != "conv") continue;
+    if (!has_sigma(chain[i])) continue;
     const Enclosure own = own_sigma(network[i], weights);
     lower(chain[i].sigma.lower, own.lower);
     raise(chain[i].sigma.upper, own.upper);

@@ -31,7 +31,7 @@ LayerSpec layer(std::string name, std::string type,
 }
 OptionValue number(std::int64_t value) { return value; }
 
-// Every operation that a certificate knows, in one net.
+// The operations of simple layers, in one net.
 ModelSpec all_operations() {
   const OptionValue out = std::string("classes");
   return {"all",
@@ -71,6 +71,27 @@ ModelSpec all_operations() {
               layer("flatten", "flatten"),
               layer("fc", "linear", {{"out", out}}),
           }};
+}
+
+// Those of layers that are made of several maps.
+ModelSpec composite_operations() {
+  const OptionValue zero = std::string("zero");
+  return {
+      "composite",
+      {
+          layer("turn", "soc", {{"out", number(6)}, {"kernel", number(3)}, {"stride", number(2)}}),
+          layer("kinks", "nact"),
+          layer("shift", "shift"),
+          layer("turn0", "soc", {{"out", number(5)}, {"padding", zero}}),
+          layer("potential", "cpl", {{"out", number(6)}, {"inner", number(7)}}),
+          layer("scaled", "sll", {{"kernel", number(4)}, {"inner", number(3)}, {"padding", zero}}),
+          layer("flatten", "flatten"),
+          layer("flat", "sll", {{"out", number(12)}, {"bias", false}}),
+          layer("soft", "sandwich", {{"out", number(9)}, {"activation", "softplus"}}),
+          layer("wide", "sandwich", {{"out", number(8)}, {"gamma", 2.0}}),
+          layer("last", "sandwich",
+                {{"out", std::string("classes")}, {"gamma", 0.5}, {"output", true}}),
+      }};
 }
 
 ModelSpec small() {
@@ -135,28 +156,35 @@ class Fixture {
 }  // namespace
 
 TEST_CASE("certificate: the checker confirms it for every operation, with data and without") {
-  Fixture fixture(all_operations());
-  const verify::Certificate certificate = fixture.confirmed();
-  for (const bool with_data : {false, true}) {
-    const verify::Verdict verdict = fixture.verdict(certificate, with_data);
-    CAPTURE(verdict.line);
-    CHECK(verdict.holds);
+  for (const ModelSpec& spec : {all_operations(), composite_operations()}) {
+    CAPTURE(spec.name);
+    Fixture fixture(spec);
+    const verify::Certificate certificate = fixture.confirmed();
+    for (const bool with_data : {false, true}) {
+      const verify::Verdict verdict = fixture.verdict(certificate, with_data);
+      CAPTURE(verdict.line);
+      CHECK(verdict.holds);
+    }
+    CHECK(certificate.clean == images - 2);
+    CHECK(certificate.head.has_value());
+    CHECK(certificate.radius_real[0] == 0);
+    CHECK(certificate.radius_real[5] > 0);
+    CHECK(certificate.radius_f32[5] > 0);
   }
-  CHECK(certificate.clean == images - 2);
-  CHECK(certificate.head.has_value());
-  CHECK(certificate.radius_real[0] == 0);
-  CHECK(certificate.radius_real[5] > 0);
 }
 
 TEST_CASE("certificate: the engine's claims and the checker's are close") {
-  Fixture fixture(all_operations());
-  const verify::Certificate claims = fixture.claims();
-  const verify::Certificate certificate = fixture.confirmed();
-  CHECK(certificate.lipschitz >= claims.lipschitz);
-  CHECK(certificate.lipschitz <= claims.lipschitz * 1.02);
-  for (std::size_t i = 0; i < images; ++i) {
-    CHECK(certificate.radius_real[i] <= claims.radius_real[i]);
-    CHECK(certificate.radius_real[i] >= claims.radius_real[i] * 0.98);
+  for (const ModelSpec& spec : {all_operations(), composite_operations()}) {
+    CAPTURE(spec.name);
+    Fixture fixture(spec);
+    const verify::Certificate claims = fixture.claims();
+    const verify::Certificate certificate = fixture.confirmed();
+    CHECK(certificate.lipschitz >= claims.lipschitz);
+    CHECK(certificate.lipschitz <= claims.lipschitz * 1.02);
+    for (std::size_t i = 0; i < images; ++i) {
+      CHECK(certificate.radius_real[i] <= claims.radius_real[i]);
+      CHECK(certificate.radius_real[i] >= claims.radius_real[i] * 0.98);
+    }
   }
   Fixture orthogonal(small());
   CHECK(orthogonal.confirmed().lipschitz <= 1 + 1e-6);

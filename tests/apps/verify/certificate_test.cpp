@@ -96,6 +96,38 @@ TEST_CASE("confirmed: names the operation that does not fit") {
   const ordered_json pad = {{"name", "p"}, {"op", "channel_pad"}, {"channels", 1 << 20}};
   CHECK(fault("/layers/1", pad) ==
         "p (channel_pad): expected at most 4194304 entries, found [4, 4, 1048576]");
+  const auto map = [](const char* op, const ordered_json& options) {
+    ordered_json operation = {{"name", "m"}, {"op", op}, {"weight", "conv.weight"}};
+    operation.update(options);
+    operation["sigma"] = {0, 9};
+    return operation;
+  };
+  const ordered_json frame = {{"padding", "zero"}, {"before", {1, 1}}, {"after", {1, 0}}};
+  const ordered_json bias = {{"bias", ordered_json()}};
+  ordered_json framed = frame;
+  framed.update(bias);
+  CHECK(fault("/layers/0", map("potential", framed)) ==
+        "m (potential): expected a border that keeps the size, found [4, 4, 1]");
+  framed = {{"terms", 4}};
+  framed.update(frame);
+  CHECK(fault("/layers/0", map("skew_exp", framed)) ==
+        "m (skew_exp): expected a border that keeps the size, found [4, 4, 1]");
+  framed["after"] = {1, 1};
+  CHECK(fault("/layers/0", map("skew_exp", framed)) ==
+        "m (skew_exp): expected a square kernel with a centre, found [4, 4, 1]");
+  framed["terms"] = 5000;
+  CHECK(fault("/layers/0", map("skew_exp", framed)) ==
+        "certificate: layers[0].terms: expected an integer in 1..4096, found 5000");
+  framed = {{"weight", "fc.weight"}, {"psi", "psi"}, {"activation", "relu"}};
+  framed.update(bias);
+  CHECK(fault("/layers/2", map("sandwich", framed)) ==
+        "m (sandwich): expected an input of as many entries as the weight has rows beyond its "
+        "columns, found [4, 4, 2]");
+  CHECK(fault("/layers/1", {{"name", "s"}, {"op", "bias"}, {"bias", ordered_json()}}) ==
+        "certificate: layers[1].bias: expected a text, found null");
+  const ordered_json kinks = {
+      {"name", "k"}, {"op", "nact"}, {"lower", "fc.bias"}, {"upper", "fc.bias"}};
+  CHECK(fault("/layers/1", kinks) == "weights: fc.bias: expected shape [2], found [3]");
   const ordered_json empty = {{"name", "s"}, {"op", "sum"}, {"branches", ordered_json::array()}};
   CHECK(fault("/layers/1", empty) == "s (sum): expected branches, found [4, 4, 2]");
 }

@@ -28,7 +28,8 @@ void set_option(verify::Operation& o, const std::string& key, const OptionValue&
       {"stride", &verify::Operation::stride}, {"dilation", &verify::Operation::dilation},
       {"groups", &verify::Operation::groups}, {"size", &verify::Operation::size},
       {"factor", &verify::Operation::factor}, {"channels", &verify::Operation::channels},
-      {"kernel", &verify::Operation::kernel},
+      {"kernel", &verify::Operation::kernel}, {"distance", &verify::Operation::distance},
+      {"terms", &verify::Operation::terms},
   };
   if (integers.count(key) != 0) {
     o.*integers.at(key) = std::get<std::int64_t>(value);
@@ -38,6 +39,8 @@ void set_option(verify::Operation& o, const std::string& key, const OptionValue&
     o.adjacent = std::get<std::string>(value) == "adjacent";
   } else if (key == "over") {
     o.over = std::get<std::string>(value);
+  } else if (key == "activation") {
+    o.activation = std::get<std::string>(value);
   } else {
     REQUIRE((key == "slope" || key == "value"));
     (key == "slope" ? o.slope : o.value) = std::get<double>(value);
@@ -50,7 +53,11 @@ verify::Operation converted(const Operation& operation) {
   o.op = operation.op;
   for (const auto& [key, value] : operation.options) set_option(o, key, value);
   for (const auto& [role, key] : operation.tensors) {
-    (role == "weight" ? o.weight : role == "bias" ? o.bias : role == "mean" ? o.mean : o.mix) = key;
+    std::map<std::string, std::string*> keys = {
+        {"weight", &o.weight}, {"bias", &o.bias},   {"mean", &o.mean}, {"mix", &o.mix},
+        {"lower", &o.lower},   {"upper", &o.upper}, {"psi", &o.psi}};
+    REQUIRE(keys.count(role) == 1);
+    *keys[role] = key;
   }
   o.before = {operation.border.top, operation.border.left};
   o.after = {operation.border.bottom, operation.border.right};
@@ -159,7 +166,7 @@ void check_cell(const battery::Row& row, const battery::Cell& cell, Rng& rng,
                 verify::propagate(network, {1, 0}, verify::f64_format).error, rng);
   verify::for_each_layer(network, [&](const verify::Layer& layer) {
     seen.insert(layer.op->op);
-    if (layer.op->op != "linear" && layer.op->op != "conv") return;
+    if (!verify::has_sigma(*layer.op)) return;
     const verify::Enclosure own = verify::own_sigma(layer, weights);
     const verify::Enclosure& engine = layer.op->sigma;
     // Both contain the truth: they overlap, and where one is tight the other is near.
@@ -191,7 +198,9 @@ TEST_CASE("every type of layer: shapes, bounds, rounding and outputs are the eng
                                      "first_channels", "l2pool",      "avgpool",
                                      "global_avgpool", "upsample",    "center",
                                      "layer_center",   "gain",        "sum",
-                                     "concat",         "split",       "convex"};
+                                     "concat",         "split",       "convex",
+                                     "bias",           "shift",       "nact",
+                                     "potential",      "skew_exp",    "sandwich"};
   for (const std::string& op : all) {
     CAPTURE(op);
     CHECK(seen.count(op) == 1);

@@ -137,6 +137,28 @@ ordered_json to_json(const Operation& o) {
     j["bias"] = o.bias;
   }
   if (o.op == "layer_center") j["over"] = o.over;
+  if (o.op == "bias") j["bias"] = o.bias;
+  if (o.op == "shift") j["distance"] = o.distance;
+  if (o.op == "nact") {
+    j["lower"] = o.lower;
+    j["upper"] = o.upper;
+  }
+  if (o.op == "potential" || o.op == "skew_exp") {
+    j["weight"] = o.weight;
+    if (o.op == "potential") j["bias"] = o.bias.empty() ? ordered_json() : ordered_json(o.bias);
+    if (o.op == "skew_exp") j["terms"] = o.terms;
+    j["padding"] = o.circular ? "circular" : "zero";
+    j["before"] = o.before;
+    j["after"] = o.after;
+    j["sigma"] = {o.sigma.lower, o.sigma.upper};
+  }
+  if (o.op == "sandwich") {
+    j["weight"] = o.weight;
+    j["psi"] = o.psi;
+    j["bias"] = o.bias.empty() ? ordered_json() : ordered_json(o.bias);
+    j["activation"] = o.activation;
+    j["sigma"] = {o.sigma.lower, o.sigma.upper};
+  }
   if (o.op == "gain") j["value"] = o.value;
   if (o.op == "convex") {
     j["mix"] = o.mix;
@@ -231,6 +253,15 @@ SmallCertificate every_operation() {
   tensors.add("second.weight", {3, 2, 4, 4}, 0.1);
   tensors.add("second.bias", {3}, 0.1);
   tensors.add("mix", {1}, 1);
+  tensors.add("kinks.lower", {5}, 0.1);
+  tensors.add("kinks.upper", {5}, 0.1);
+  tensors.add("bias", {5}, 0.1);
+  tensors.add("potential.weight", {3, 5, 2, 3}, 0.2);
+  tensors.add("potential.bias", {3}, 0.1);
+  tensors.add("series.weight", {5, 5, 3, 3}, 0.1);
+  tensors.add("sandwich.weight", {9, 4}, 0.2);
+  tensors.add("sandwich.psi", {4}, 0.5);
+  tensors.add("sandwich.bias", {4}, 0.1);
   tensors.add("fc.weight", {3, 4}, 0.5);
   tensors.add("fc.bias", {3}, 0.1);
 
@@ -249,6 +280,19 @@ SmallCertificate every_operation() {
   Operation avgpool = with(named("avgpool"), &Operation::kernel, 2);
   Operation convex = with(named("convex"), &Operation::mix, "mix");
   convex.branches = {{named("relu")}};
+  Operation kinks = with(named("nact"), &Operation::lower, "kinks.lower");
+  kinks.upper = "kinks.upper";
+  Operation potential = affine("potential", "potential");
+  potential.before = {0, 1};
+  potential.after = {1, 1};
+  Operation series = with(named("skew_exp"), &Operation::weight, "series.weight");
+  series.sigma = {DBL_MAX, 0};
+  series.circular = true;
+  series.before = series.after = {1, 1};
+  series.terms = 3;
+  Operation sandwich = affine("sandwich", "sandwich");
+  sandwich.psi = "sandwich.psi";
+  sandwich.activation = "softplus";
   const auto joined = [](const char* op, const Operation& other) {
     return with(named(op), &Operation::branches, std::vector<Chain>{{}, {other}});
   };
@@ -274,9 +318,16 @@ SmallCertificate every_operation() {
       joined("split", with(named("sort"), &Operation::size, 3)),
       convex,
       with(named("first_channels"), &Operation::channels, 4),
+      with(named("channel_pad"), &Operation::channels, 5),
+      with(named("shift"), &Operation::distance, 1),
+      kinks,
+      with(named("bias"), &Operation::bias, "bias"),
+      potential,
+      series,
       avgpool,
       joined("sum", named("relu")),
       named("global_avgpool"),
+      sandwich,
       affine("linear", "fc"),
   };
   return certified(std::move(c), tensors);
