@@ -97,8 +97,8 @@ void BatchCenter::collect_operations(const std::string& prefix, const Shape& inp
                                      Operations& operations) const {
   Operation moved = plain_operation(prefix, "center", input, output_shape(input));
   moved.tensors = {{"mean", prefix + "running_mean"}, {"bias", prefix + "bias"}};
-  const auto pixels = static_cast<double>(input.size() / input[-1]);
-  moved.added = bound_product(norm_bound(shift()), bound_root(pixels));
+  const std::int64_t pixels = input.size() / input[-1];
+  moved.added = bound_product(norm_bound(shift()), bound_root(static_cast<double>(pixels)));
   operations.push_back(std::move(moved));
 }
 

@@ -269,7 +269,7 @@ Enclosure Conv2d::enclosure() const {
 Enclosure Conv2d::enclosure_at(const Shape& input) const {
   constexpr std::int64_t most_entries = 1 << 18;
   const Shape output = output_shape(input);
-  const Enclosure any = enclosure();
+  Enclosure any = enclosure();
   if (is_circulant()) {
     const Enclosure here =
         kernel_enclosure_at(dilated(folded_kernel(), options_.dilation), input[0], input[1],

@@ -127,6 +127,7 @@ std::vector<std::vector<double>> jacobian_singular_values(const Module& net, con
         k, jacobians);
   }
   std::vector<std::vector<double>> values;
+  values.reserve(jacobians.size());
   for (const Tensor& jacobian : jacobians) values.push_back(singular_values(jacobian));
   return values;
 }

@@ -53,8 +53,8 @@ double absolute_norm(const Tensor& kernel, std::int64_t groups) {
 
 Operation with_bias(Operation operation, const Tensor& bias) {
   const Shape& output = operation.output;
-  const auto pixels = static_cast<double>(output.size() / output[-1]);
-  operation.added = bound_product(norm_bound(bias), bound_root(pixels));
+  const std::int64_t pixels = output.size() / output[-1];
+  operation.added = bound_product(norm_bound(bias), bound_root(static_cast<double>(pixels)));
   return operation;
 }
 

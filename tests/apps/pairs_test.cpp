@@ -32,7 +32,7 @@ struct Pairs {
   // Compares the rows of x and y; f(x) is given, f(y) computed and returned.
   Tensor compare(const Tensor& x, const Tensor& fx, const Tensor& y) {
     const Paused paused;
-    const Tensor fy = net.forward(y).value();
+    Tensor fy = net.forward(y).value();
     for (std::int64_t i = 0; i < x.dim(0); ++i) {
       const auto row = [i](const Tensor& t) { return t.rows(i, i + 1); };
       const double apart = frobenius_norm(sub(row(x), row(y)).value());

@@ -85,7 +85,9 @@ TEST_CASE("jacobian_singular_values: all 1 in a network that keeps norms") {
 }
 
 TEST_CASE("jacobian_singular_values: those of differences, by rows and by columns") {
-  for (const auto& [in, out] : {std::pair<std::int64_t, std::int64_t>{7, 4}, {4, 7}}) {
+  for (const auto& extents : {std::pair<std::int64_t, std::int64_t>{7, 4}, {4, 7}}) {
+    const std::int64_t in = extents.first;
+    const std::int64_t out = extents.second;
     CAPTURE(in);
     Sequential net = rectified(in, out);
     const auto plain = folded(net);

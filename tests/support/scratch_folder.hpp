@@ -31,7 +31,7 @@ class ScratchFolder {
 
   /// Writes a file, folders included, and returns its path.
   std::filesystem::path put(std::string_view name, std::string_view content) const {
-    const std::filesystem::path path = path_ / name;
+    std::filesystem::path path = path_ / name;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << content;
     return path;
