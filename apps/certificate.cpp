@@ -64,6 +64,9 @@ void set_tensor(verify::Operation& to, const std::string& role, const std::strin
   if (role == "lower") to.lower = key;
   if (role == "upper") to.upper = key;
   if (role == "psi") to.psi = key;
+  if (role == "theta") to.theta = key;
+  if (role == "scale") to.scale = key;
+  if (role == "shift") to.shift = key;
 }
 
 verify::Chain chain_of(const Operations& operations) {

@@ -1,4 +1,6 @@
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include <isotape/apps/certificate.hpp>
 #include <isotape/apps/verify/sha256.hpp>
@@ -9,84 +11,51 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Operation = verify::Operation;
 
-Json key_or_null(const std::string& key) { return key.empty() ? Json() : Json(key); }
-
 Json json(const verify::Chain& chain);
 
-Json branches(const Operation& o) {
+// An option of an operation under its key.
+Json option(const Operation& o, std::string_view key) {
+  const std::map<std::string_view, std::string Operation::*> texts = {
+      {"weight", &Operation::weight},
+      {"mean", &Operation::mean},
+      {"mix", &Operation::mix},
+      {"lower", &Operation::lower},
+      {"upper", &Operation::upper},
+      {"psi", &Operation::psi},
+      {"theta", &Operation::theta},
+      {"scale", &Operation::scale},
+      {"shift", &Operation::shift},
+      {"over", &Operation::over},
+      {"activation", &Operation::activation}};
+  const std::map<std::string_view, std::int64_t Operation::*> integers = {
+      {"stride", &Operation::stride}, {"dilation", &Operation::dilation},
+      {"groups", &Operation::groups}, {"size", &Operation::size},
+      {"factor", &Operation::factor}, {"channels", &Operation::channels},
+      {"kernel", &Operation::kernel}, {"distance", &Operation::distance},
+      {"terms", &Operation::terms}};
+  if (const auto found = texts.find(key); found != texts.end()) return o.*found->second;
+  if (const auto found = integers.find(key); found != integers.end()) return o.*found->second;
+  if (key == "bias") return o.bias.empty() ? Json() : Json(o.bias);
+  if (key == "padding") return o.circular ? "circular" : "zero";
+  if (key == "pairing") return o.adjacent ? "adjacent" : "split";
+  if (key == "before") return o.before;
+  if (key == "after") return o.after;
+  if (key == "sigma") return {o.sigma.lower, o.sigma.upper};
+  if (key == "slope") return o.slope;
+  if (key == "value") return o.value;
+  if (key == "layers") return json(o.branches.at(0));
   Json list = Json::array();
   for (const verify::Chain& branch : o.branches) list.push_back(json(branch));
   return list;
-}
-
-void add_options(const Operation& o, Json& to) {
-  if (o.op == "linear" || o.op == "conv") {
-    to["weight"] = o.weight;
-    to["bias"] = key_or_null(o.bias);
-  }
-  if (o.op == "conv") {
-    to["stride"] = o.stride;
-    to["dilation"] = o.dilation;
-    to["groups"] = o.groups;
-    to["padding"] = o.circular ? "circular" : "zero";
-    to["before"] = o.before;
-    to["after"] = o.after;
-  }
-  if (o.op == "sort" || o.op == "maxout") {
-    to["size"] = o.size;
-    to["pairing"] = o.adjacent ? "adjacent" : "split";
-  }
-  if (o.op == "leaky_relu") to["slope"] = o.slope;
-  if (o.op == "pixel_unshuffle" || o.op == "pixel_shuffle" || o.op == "upsample") {
-    to["factor"] = o.factor;
-  }
-  if (o.op == "channel_pad" || o.op == "first_channels") to["channels"] = o.channels;
-  if (o.op == "channel_shuffle") to["groups"] = o.groups;
-  if (o.op == "l2pool" || o.op == "avgpool") {
-    to["kernel"] = o.kernel;
-    to["stride"] = o.stride;
-  }
-  if (o.op == "center") {
-    to["mean"] = o.mean;
-    to["bias"] = o.bias;
-  }
-  if (o.op == "layer_center") to["over"] = o.over;
-  if (o.op == "bias") to["bias"] = o.bias;
-  if (o.op == "shift") to["distance"] = o.distance;
-  if (o.op == "nact") {
-    to["lower"] = o.lower;
-    to["upper"] = o.upper;
-  }
-  if (o.op == "potential" || o.op == "skew_exp") {
-    to["weight"] = o.weight;
-    if (o.op == "potential") to["bias"] = key_or_null(o.bias);
-    if (o.op == "skew_exp") to["terms"] = o.terms;
-    to["padding"] = o.circular ? "circular" : "zero";
-    to["before"] = o.before;
-    to["after"] = o.after;
-    to["sigma"] = {o.sigma.lower, o.sigma.upper};
-  }
-  if (o.op == "sandwich") {
-    to["weight"] = o.weight;
-    to["psi"] = o.psi;
-    to["bias"] = key_or_null(o.bias);
-    to["activation"] = o.activation;
-    to["sigma"] = {o.sigma.lower, o.sigma.upper};
-  }
-  if (o.op == "gain") to["value"] = o.value;
-  if (o.op == "sum" || o.op == "concat" || o.op == "split") to["branches"] = branches(o);
-  if (o.op == "convex") {
-    to["mix"] = o.mix;
-    to["layers"] = json(o.branches.at(0));
-  }
-  if (o.op == "linear" || o.op == "conv") to["sigma"] = {o.sigma.lower, o.sigma.upper};
 }
 
 Json json(const verify::Chain& chain) {
   Json list = Json::array();
   for (const Operation& operation : chain) {
     Json object = {{"name", operation.name}, {"op", operation.op}};
-    add_options(operation, object);
+    for (const std::string_view key : verify::option_keys(operation.op)) {
+      object[std::string(key)] = option(operation, key);
+    }
     list.push_back(std::move(object));
   }
   return list;

@@ -35,6 +35,8 @@ std::string rule(const Operation& o) {
   if (o.op == "center") return "L = 1: a translation";
   if (o.op == "bias") return "L = 1: a translation";
   if (o.op == "nact") return "L = 1: slopes 1 and -1, continuous";
+  if (o.op == "householder") return "L = 1: orthogonal in every sector, continuous";
+  if (o.op == "affine") return "L = largest scale of a channel";
   if (o.op == "potential") {
     return fmt::format("L = max(1, s^2 - 1): singular values of {} at most s = {}, any image",
                        o.weight, digits_up(o.sigma.upper));

@@ -6,6 +6,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/channel_affine.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/batch_norm.hpp>
 #include <isotape/ops/elementwise.hpp>
@@ -113,6 +114,23 @@ Enclosure BatchNorm::enclosure() const {
 std::unique_ptr<Module> BatchNorm::materialize(DType dtype) const {
   const Affine affine = folded(gamma_.value(), beta_.value(), mean_, variance_, options_.epsilon);
   return std::make_unique<ChannelAffine>(affine.scale.to(dtype), affine.shift.to(dtype));
+}
+
+void BatchNorm::collect_operations(const std::string& prefix, const Shape& input,
+                                   Operations& operations) const {
+  const Affine affine = folded(gamma_.value(), beta_.value(), mean_, variance_, options_.epsilon);
+  Operation scaled = plain_operation(prefix, "affine", input, output_shape(input));
+  scaled.tensors = {{"scale", prefix + "scale"}, {"shift", prefix + "shift"}};
+  scaled.bound = channel_affine_enclosure(affine.scale, affine.shift).upper;
+  const std::int64_t places = input.size() / input[-1];
+  scaled.added = bound_product(norm_bound(affine.shift), bound_root(static_cast<double>(places)));
+  operations.push_back(std::move(scaled));
+}
+
+void BatchNorm::collect_folded(const std::string& prefix, std::vector<NamedTensor>& all) const {
+  const Affine affine = folded(gamma_.value(), beta_.value(), mean_, variance_, options_.epsilon);
+  all.push_back({prefix + "scale", affine.scale});
+  all.push_back({prefix + "shift", affine.shift});
 }
 
 void BatchNorm::collect(const std::string& prefix, ParameterList& parameters) {

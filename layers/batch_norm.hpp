@@ -32,8 +32,11 @@ class BatchNorm final : public Module {
   Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   void collect(const std::string& prefix, BufferList& buffers) override;
+  void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   using Module::collect;
 
  private:

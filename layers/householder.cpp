@@ -1,8 +1,11 @@
 #include <isotape/layers/householder.hpp>
 
+#include <limits>
 #include <numbers>
+#include <utility>
 
 #include <isotape/core/error.hpp>
+#include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/householder.hpp>
 
@@ -79,6 +82,21 @@ std::unique_ptr<Module> Householder::materialize(DType dtype) const {
   auto plain = std::make_unique<Householder>(channels_, order_, unused, pairing_);
   plain->theta_ = Parameter(theta_.value().to(dtype));
   return plain;
+}
+
+// `terms` counts the roundings, see docs/certificate.md; angles of order 2 beyond 16 are refused.
+void Householder::collect_operations(const std::string& prefix, const Shape& input,
+                                     Operations& operations) const {
+  enclosure();
+  Operation turned = plain_operation(prefix, "householder", input, output_shape(input),
+                                     {{"pairing", pairing_word(pairing_)}});
+  turned.tensors = {{"theta", prefix + "theta"}};
+  turned.terms = order_ == 1 ? 64 : 512;
+  constexpr double largest_angle = 16;
+  if (order_ == 2 && !(max_abs(theta_.value()) <= largest_angle)) {
+    turned.absolute = std::numeric_limits<double>::infinity();
+  }
+  operations.push_back(std::move(turned));
 }
 
 void Householder::collect(const std::string& prefix, ParameterList& parameters) {

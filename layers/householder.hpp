@@ -28,6 +28,8 @@ class Householder final : public Module {
   Enclosure enclosure() const override;
   NormPreservation gnp() const override { return NormPreservation::both; }
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   using Module::collect;
 

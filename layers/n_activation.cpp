@@ -84,7 +84,8 @@ void NActivation::collect_operations(const std::string& prefix, const Shape& inp
   for (std::int64_t c = 0; c < a.size(); ++c) {
     nearer.push_back(2 * std::min(std::abs(a.at(c)), std::abs(b.at(c))));
   }
-  const auto pixels = static_cast<double>(input.size() / input[-1]);
+  const std::int64_t places = input.size() / input[-1];
+  const auto pixels = static_cast<double>(places);
   folded.added =
       bound_product(norm_bound(Tensor::of(nearer, a.shape(), DType::f64)), bound_root(pixels));
   operations.push_back(std::move(folded));

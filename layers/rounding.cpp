@@ -101,6 +101,19 @@ Magnitude nact(const Step& s) {
   return {s.in.norm + beta, s.in.error + s.gamma(1) * (s.m() + beta) + s.underflow(1, 1)};
 }
 
+Magnitude affine(const Step& s) {
+  const double largest = s.operation.bound;
+  const double beta = s.operation.added;
+  return {largest * s.in.norm + beta,
+          largest * s.in.error + s.gamma(3) * (largest * s.m() + beta) + s.underflow(1, largest)};
+}
+
+// A turn by angles that are slightly off, in a sector that may be the next one's.
+Magnitude householder(const Step& s) {
+  constexpr std::int64_t products = 4;
+  return {s.in.norm, s.in.error + s.gamma(s.operation.terms) * s.m() + s.underflow(products, 1)};
+}
+
 // x - V^T relu(V x + c): the hidden computed activation is off by a, its norm at most h; the second
 // product is off by b, and `step` is the norm of what it gives.
 Magnitude potential(const Step& s) {
@@ -228,6 +241,8 @@ constexpr std::array rules = {
     Rule{"skew_exp", skew_exp},
     Rule{"sandwich", sandwich},
     Rule{"layer_center", layer_center},
+    Rule{"affine", affine},
+    Rule{"householder", householder},
     Rule{"gain", gain},
     Rule{"sum", sum},
     Rule{"concat", joined},

@@ -126,7 +126,9 @@ const std::map<std::string, std::vector<std::string_view>, std::less<>>& options
       {"layer_center", {"over"}},
       {"bias", {"bias"}},
       {"shift", {"distance"}},
+      {"affine", {"scale", "shift"}},
       {"nact", {"lower", "upper"}},
+      {"householder", {"theta", "pairing"}},
       {"potential", {"weight", "bias", "padding", "before", "after", "sigma"}},
       {"skew_exp", {"weight", "terms", "padding", "before", "after", "sigma"}},
       {"sandwich", {"weight", "psi", "bias", "activation", "sigma"}},
@@ -155,6 +157,9 @@ void read_option(Operation& o, std::string_view key, const Value& value) {
   if (key == "lower") o.lower = value.text();
   if (key == "upper") o.upper = value.text();
   if (key == "psi") o.psi = value.text();
+  if (key == "theta") o.theta = value.text();
+  if (key == "scale") o.scale = value.text();
+  if (key == "shift") o.shift = value.text();
   if (key == "sigma") o.sigma = read_sigma(value);
   if (key == "stride") o.stride = natural();
   if (key == "dilation") o.dilation = natural();
@@ -290,6 +295,12 @@ json parse_strictly(std::string_view text) {
 }
 
 }  // namespace
+
+const std::vector<std::string_view>& option_keys(std::string_view op) {
+  static const std::vector<std::string_view> none;
+  const auto known = options().find(op);
+  return known == options().end() ? none : known->second;
+}
 
 Certificate parse_certificate(std::string_view text) {
   const json content = parse_strictly(text);

@@ -15,7 +15,8 @@ namespace isotape::verify {
 struct Operation {
   std::string name;
   std::string op;
-  std::string weight, bias, mean, mix, lower, upper, psi;  ///< keys of tensors, empty if none
+  std::string weight, bias, mean, mix, lower, upper, psi, theta, scale,
+      shift;  ///< keys of tensors, empty if none
   Enclosure sigma;
   std::int64_t stride = 1, dilation = 1, groups = 1, size = 1, factor = 1, channels = 1, kernel = 1;
   std::int64_t distance = 1, terms = 1;
@@ -58,6 +59,10 @@ struct Certificate {
   std::vector<double> norm, error;
   std::vector<double> radius_real, radius_f64, radius_f32;
 };
+
+/// The keys of an operation's options, in the order of docs/certificate.md; none for a name that is
+/// no operation's.
+const std::vector<std::string_view>& option_keys(std::string_view op);
 
 /// Reads the text of a certificate, its own SHA-256 included.
 /// @throws Failure  naming the key: `certificate: layers[2].stride: expected ..., found ...`

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <isotape/apps/verify/block.hpp>
+#include <isotape/apps/verify/householder.hpp>
 
 namespace isotape::verify {
 namespace {
@@ -49,6 +50,16 @@ Block pointwise(const Layer& layer, const Block& x) {
     if (o.op == "gain") for_lanes([&](std::int64_t l) { v[l] *= o.value; });
     if (o.op == "leaky_relu")
       for_lanes([&](std::int64_t l) { v[l] = v[l] > 0 ? v[l] : o.slope * v[l]; });
+  }
+  return y;
+}
+
+Block scaled(const Layer& layer, const Block& x) {
+  Block y = x;
+  for (std::int64_t e = 0; e < layer.in.size(); ++e) {
+    const double scale = layer.scale[e % layer.in.channels];
+    double* const v = y.at(e);
+    for_lanes([&](std::int64_t l) { v[l] *= scale; });
   }
   return y;
 }
@@ -232,11 +243,12 @@ Block apply(const Layer& layer, const Block& x) {
   if (op == "concat" || op == "split") return concatenated(layer, x);
   if (op == "convex") return convex(layer, x);
   if (op == "nact") return n_activation(layer, x);
+  if (op == "householder") return householder(layer, x);
   if (op == "potential") return potential(layer, x);
   if (op == "skew_exp") return skew_exp(layer, x);
   if (op == "sandwich") return sandwich(layer, x);
-  if (op != "center" && op != "bias") return moved(layer, x);
-  Block y = x;
+  if (op != "center" && op != "bias" && op != "affine") return moved(layer, x);
+  Block y = op == "affine" ? scaled(layer, x) : x;
   add_bias(layer, y);
   return y;
 }

@@ -8,6 +8,7 @@
 #include <isotape/apps/verify/composite.hpp>
 #include <isotape/apps/verify/convolution_enclosure.hpp>
 #include <isotape/apps/verify/failure.hpp>
+#include <isotape/apps/verify/householder.hpp>
 #include <isotape/apps/verify/linear_map.hpp>
 #include <isotape/apps/verify/matrix_enclosure.hpp>
 
@@ -40,6 +41,15 @@ void resolve_nact(Layer& layer, const WeightsFile& weights) {
     nearer.push_back(2 * std::min(std::abs(first), std::abs(second)));
   }
   layer.added = mul_up(norm_up(nearer), sqrt_up(static_cast<double>(layer.in.pixels())));
+}
+
+void resolve_affine(Layer& layer, const WeightsFile& weights) {
+  const std::vector<std::int64_t> shape{layer.in.channels};
+  const StoredTensor& scale = weights.at(layer.op->scale, shape);
+  const StoredTensor& shift = weights.at(layer.op->shift, shape);
+  layer.scale.assign(scale.entries.begin(), scale.entries.end());
+  layer.bias.assign(shift.entries.begin(), shift.entries.end());
+  layer.added = mul_up(norm_up(layer.bias), sqrt_up(static_cast<double>(layer.in.pixels())));
 }
 
 // a = 1 / (1 + exp(-mix)). libm's exp is taken to be right to 2^-50 of its value, or beyond the
@@ -145,6 +155,10 @@ Layer resolve_layer(const Operation& o, const Extents& in, const WeightsFile& we
     add_bias(layer, weights);
   } else if (o.op == "nact") {
     resolve_nact(layer, weights);
+  } else if (o.op == "affine") {
+    resolve_affine(layer, weights);
+  } else if (o.op == "householder") {
+    resolve_householder(layer, weights);
   } else if (o.op == "potential") {
     resolve_potential(layer, weights);
   } else if (o.op == "skew_exp") {
@@ -208,6 +222,11 @@ double lipschitz(const Layer& layer) {
   if (is_composite(o)) return composite_lipschitz(layer);
   if (o.op == "upsample") return static_cast<double>(o.factor);
   if (o.op == "gain") return std::abs(o.value);
+  if (o.op == "affine") {
+    double largest = 0;
+    for (const double scale : layer.scale) largest = std::max(largest, std::abs(scale));
+    return largest;
+  }
   double sum = 0;
   double squares = 0;
   double largest = 0;

@@ -29,7 +29,8 @@ struct Layer {
   std::vector<double> weight;  ///< [O, products]; of a convolution a product is (tap, input)
   std::vector<double> bias;  ///< [out.channels], zeros if there is none; of `center` what is added
   std::vector<double> lower, upper;  ///< of `nact`: its kinks in order
-  std::vector<double> scale;         ///< of `sandwich`: sqrt(2) exp(psi)
+  std::vector<double> scale;         ///< of `affine`, and of `sandwich`: sqrt(2) exp(psi)
+  std::vector<double> angles;        ///< of `householder`, [C / 2] or [3, C / 2]
   double skewness = 0;               ///< of `skew_exp`, rounded up
   double mix = 0;                    ///< of `convex`
   double absolute = 0;               ///< A of docs/certificate.md, rounded up

@@ -33,6 +33,18 @@ class Rules {
       const double reach = add_up(m_, layer_.added);
       return {add_up(n_, layer_.added), rounded(gamma(1), reach, underflow(1))};
     }
+    if (o_.op == "affine") {
+      const double bound = lipschitz(layer_);
+      const double n = add_up(mul_up(bound, n_), layer_.added);
+      const double reach = add_up(mul_up(bound, m_), layer_.added);
+      const double lost = add_up(mul_up(gamma(3), reach), underflow(1, bound, m_));
+      return {n, add_up(mul_up(bound, e_), lost)};
+    }
+    if (o_.op == "householder") {
+      const double roundings = std::ssize(layer_.angles) == layer_.in.channels / 2 ? 64 : 512;
+      if (layer_.absolute > 0) return {n_, infinity};
+      return {n_, rounded(gamma(roundings), m_, underflow(4))};
+    }
     if (o_.op == "potential") return potential();
     if (o_.op == "skew_exp") return skew_exp();
     if (o_.op == "sandwich") return sandwich();

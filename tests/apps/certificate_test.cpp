@@ -85,6 +85,9 @@ ModelSpec composite_operations() {
           layer("turn0", "soc", {{"out", number(5)}, {"padding", zero}}),
           layer("potential", "cpl", {{"out", number(6)}, {"inner", number(7)}}),
           layer("scaled", "sll", {{"kernel", number(4)}, {"inner", number(3)}, {"padding", zero}}),
+          layer("norm", "batch-norm"),
+          layer("mirror", "householder"),
+          layer("sectors", "householder2", {{"pairing", std::string("adjacent")}}),
           layer("flatten", "flatten"),
           layer("flat", "sll", {{"out", number(12)}, {"bias", false}}),
           layer("soft", "sandwich", {{"out", number(9)}, {"activation", "softplus"}}),
@@ -264,10 +267,10 @@ TEST_CASE("certificate: weights that fold otherwise than those of the file are r
 
 TEST_CASE("certificate: a layer without an operation is named") {
   ModelSpec spec = small();
-  spec.layers[1] = layer("act", "householder");
+  spec.layers[1] = layer("act", "lot", {{"out", number(4)}});
   Fixture fixture(spec);
   CHECK_THROWS_WITH_AS(fixture.claims(),
-                       "act (Householder): expected a layer that a certificate has an operation "
+                       "act (FourierConv2d): expected a layer that a certificate has an operation "
                        "for, got an input of [8, 8, 4] after 1 operations",
                        ValueError);
 }

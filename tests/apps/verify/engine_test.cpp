@@ -55,7 +55,8 @@ verify::Operation converted(const Operation& operation) {
   for (const auto& [role, key] : operation.tensors) {
     std::map<std::string, std::string*> keys = {
         {"weight", &o.weight}, {"bias", &o.bias},   {"mean", &o.mean}, {"mix", &o.mix},
-        {"lower", &o.lower},   {"upper", &o.upper}, {"psi", &o.psi}};
+        {"lower", &o.lower},   {"upper", &o.upper}, {"psi", &o.psi},   {"theta", &o.theta},
+        {"scale", &o.scale},   {"shift", &o.shift}};
     REQUIRE(keys.count(role) == 1);
     *keys[role] = key;
   }
@@ -200,7 +201,8 @@ TEST_CASE("every type of layer: shapes, bounds, rounding and outputs are the eng
                                      "layer_center",   "gain",        "sum",
                                      "concat",         "split",       "convex",
                                      "bias",           "shift",       "nact",
-                                     "potential",      "skew_exp",    "sandwich"};
+                                     "potential",      "skew_exp",    "sandwich",
+                                     "affine",         "householder"};
   for (const std::string& op : all) {
     CAPTURE(op);
     CHECK(seen.count(op) == 1);

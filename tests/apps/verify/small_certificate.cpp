@@ -3,6 +3,7 @@
 #include <cfloat>
 #include <random>
 
+#include <isotape/apps/certificate.hpp>
 #include <isotape/apps/verify/data.hpp>
 #include <isotape/apps/verify/forward.hpp>
 #include <isotape/apps/verify/network.hpp>
@@ -58,6 +59,72 @@ Operation with(Operation o, Member member, const T& value) {
   return o;
 }
 
+Tensors every_tensor() {
+  Tensors tensors;
+  tensors.add("first.weight", {4, 2, 3, 3}, 0.2);
+  tensors.add("first.bias", {4}, 0.1);
+  tensors.add("center.mean", {8}, 0.1);
+  tensors.add("center.bias", {8}, 0.1);
+  tensors.add("second.weight", {3, 2, 4, 4}, 0.1);
+  tensors.add("second.bias", {3}, 0.1);
+  tensors.add("mix", {1}, 1);
+  tensors.add("kinks.lower", {5}, 0.1);
+  tensors.add("kinks.upper", {5}, 0.1);
+  tensors.add("bias", {5}, 0.1);
+  tensors.add("affine.scale", {5}, 0.4);
+  tensors.add("affine.shift", {5}, 0.1);
+  tensors.add("mirror.theta", {2}, 2);
+  tensors.add("sectors.theta", {3, 2}, 2);
+  tensors.add("potential.weight", {3, 5, 2, 3}, 0.1);
+  tensors.add("potential.bias", {3}, 0.1);
+  tensors.add("series.weight", {5, 5, 3, 3}, 0.03);
+  tensors.add("sandwich.weight", {9, 4}, 0.3);
+  tensors.add("sandwich.psi", {4}, 0.5);
+  tensors.add("sandwich.bias", {4}, 0.1);
+  tensors.add("fc.weight", {3, 4}, 0.5);
+  tensors.add("fc.bias", {3}, 0.1);
+  return tensors;
+}
+
+// Composite operations of images of 4 channels, and of vectors.
+Chain pixel_composites() {
+  Operation kinks = with(named("nact"), &Operation::lower, "kinks.lower");
+  kinks.upper = "kinks.upper";
+  Operation scaled = with(named("affine"), &Operation::scale, "affine.scale");
+  scaled.shift = "affine.shift";
+  Operation potential = affine("potential", "potential");
+  potential.before = {0, 1};
+  potential.after = {1, 1};
+  Operation series = with(named("skew_exp"), &Operation::weight, "series.weight");
+  series.sigma = {DBL_MAX, 0};
+  series.circular = true;
+  series.before = series.after = {1, 1};
+  series.terms = 3;
+  return {
+      with(named("channel_pad"), &Operation::channels, 5),
+      with(named("shift"), &Operation::distance, 1),
+      kinks,
+      with(named("bias"), &Operation::bias, "bias"),
+      scaled,
+      potential,
+      series,
+  };
+}
+Chain dense_composites() {
+  Operation sectors = with(named("householder"), &Operation::theta, "sectors.theta");
+  sectors.adjacent = true;
+  Operation sandwich = affine("sandwich", "sandwich");
+  sandwich.psi = "sandwich.psi";
+  sandwich.activation = "softplus";
+  return {
+      sandwich,
+      with(named("householder"), &Operation::theta, "mirror.theta"),
+      sectors,
+  };
+}
+
+void append(const Chain& more, Chain& to) { to.insert(to.end(), more.begin(), more.end()); }
+
 // The network's images, and what can be claimed of them: everything, for the checker to confirm.
 SmallCertificate certified(Certificate c, const Tensors& tensors) {
   SmallCertificate result;
@@ -101,109 +168,12 @@ SmallCertificate certified(Certificate c, const Tensors& tensors) {
   return result;
 }
 
-ordered_json to_json(const Chain& chain);
-
-ordered_json to_json(const Operation& o) {
-  ordered_json j = {{"name", o.name}, {"op", o.op}};
-  if (o.op == "linear" || o.op == "conv") {
-    j["weight"] = o.weight;
-    j["bias"] = o.bias.empty() ? ordered_json() : ordered_json(o.bias);
-    if (o.op == "conv") {
-      j["stride"] = o.stride;
-      j["dilation"] = o.dilation;
-      j["groups"] = o.groups;
-      j["padding"] = o.circular ? "circular" : "zero";
-      j["before"] = o.before;
-      j["after"] = o.after;
-    }
-    j["sigma"] = {o.sigma.lower, o.sigma.upper};
-  }
-  if (o.op == "sort" || o.op == "maxout") {
-    j["size"] = o.size;
-    j["pairing"] = o.adjacent ? "adjacent" : "split";
-  }
-  if (o.op == "leaky_relu") j["slope"] = o.slope;
-  if (o.op == "pixel_unshuffle" || o.op == "pixel_shuffle" || o.op == "upsample") {
-    j["factor"] = o.factor;
-  }
-  if (o.op == "channel_pad" || o.op == "first_channels") j["channels"] = o.channels;
-  if (o.op == "channel_shuffle") j["groups"] = o.groups;
-  if (o.op == "l2pool" || o.op == "avgpool") {
-    j["kernel"] = o.kernel;
-    j["stride"] = o.stride;
-  }
-  if (o.op == "center") {
-    j["mean"] = o.mean;
-    j["bias"] = o.bias;
-  }
-  if (o.op == "layer_center") j["over"] = o.over;
-  if (o.op == "bias") j["bias"] = o.bias;
-  if (o.op == "shift") j["distance"] = o.distance;
-  if (o.op == "nact") {
-    j["lower"] = o.lower;
-    j["upper"] = o.upper;
-  }
-  if (o.op == "potential" || o.op == "skew_exp") {
-    j["weight"] = o.weight;
-    if (o.op == "potential") j["bias"] = o.bias.empty() ? ordered_json() : ordered_json(o.bias);
-    if (o.op == "skew_exp") j["terms"] = o.terms;
-    j["padding"] = o.circular ? "circular" : "zero";
-    j["before"] = o.before;
-    j["after"] = o.after;
-    j["sigma"] = {o.sigma.lower, o.sigma.upper};
-  }
-  if (o.op == "sandwich") {
-    j["weight"] = o.weight;
-    j["psi"] = o.psi;
-    j["bias"] = o.bias.empty() ? ordered_json() : ordered_json(o.bias);
-    j["activation"] = o.activation;
-    j["sigma"] = {o.sigma.lower, o.sigma.upper};
-  }
-  if (o.op == "gain") j["value"] = o.value;
-  if (o.op == "convex") {
-    j["mix"] = o.mix;
-    j["layers"] = to_json(o.branches.at(0));
-  } else if (!o.branches.empty()) {
-    j["branches"] = ordered_json::array();
-    for (const Chain& branch : o.branches) j["branches"].push_back(to_json(branch));
-  }
-  return j;
-}
-
-ordered_json to_json(const Chain& chain) {
-  ordered_json list = ordered_json::array();
-  for (const Operation& o : chain) list.push_back(to_json(o));
-  return list;
-}
-
 }  // namespace
 
 ordered_json to_json(const Certificate& c) {
-  ordered_json eps = ordered_json::array();
-  for (const Count& row : c.eps) {
-    const ordered_json images = {{"real", row.real}, {"f64", row.f64}, {"f32", row.f32}};
-    eps.push_back({{"text", row.text}, {"images", images}});
-  }
-  return {
-      {"format", "isotape-certificate-1"},
-      {"model", c.model},
-      {"weights", {{"file", c.weights_file}, {"sha256", c.weights_sha256}}},
-      {"data", {{"dataset", c.dataset}, {"images", c.images}, {"sha256", c.data_sha256}}},
-      {"input", {{"shape", c.input}, {"scale", c.scale}}},
-      {"classes", c.classes},
-      {"layers", to_json(c.layers)},
-      {"lipschitz", c.lipschitz},
-      {"head",
-       c.head ? ordered_json{{"body", c.head->body}, {"pairs", c.head->pairs}} : ordered_json()},
-      {"proof", c.proof},
-      {"eps", eps},
-      {"clean", c.clean},
-      {"labels", c.labels},
-      {"logits", c.logits},
-      {"norm", c.norm},
-      {"error", c.error},
-      {"radius", {{"real", c.radius_real}, {"f64", c.radius_f64}, {"f32", c.radius_f32}}},
-  };
+  ordered_json content = ordered_json::parse(isotape::to_json(c));
+  content.erase("sha256");
+  return content;
 }
 
 std::string SmallCertificate::text(const ordered_json& content) {
@@ -245,26 +215,6 @@ SmallCertificate small_certificate() {
 }
 
 SmallCertificate every_operation() {
-  Tensors tensors;
-  tensors.add("first.weight", {4, 2, 3, 3}, 0.2);
-  tensors.add("first.bias", {4}, 0.1);
-  tensors.add("center.mean", {8}, 0.1);
-  tensors.add("center.bias", {8}, 0.1);
-  tensors.add("second.weight", {3, 2, 4, 4}, 0.1);
-  tensors.add("second.bias", {3}, 0.1);
-  tensors.add("mix", {1}, 1);
-  tensors.add("kinks.lower", {5}, 0.1);
-  tensors.add("kinks.upper", {5}, 0.1);
-  tensors.add("bias", {5}, 0.1);
-  tensors.add("potential.weight", {3, 5, 2, 3}, 0.2);
-  tensors.add("potential.bias", {3}, 0.1);
-  tensors.add("series.weight", {5, 5, 3, 3}, 0.1);
-  tensors.add("sandwich.weight", {9, 4}, 0.2);
-  tensors.add("sandwich.psi", {4}, 0.5);
-  tensors.add("sandwich.bias", {4}, 0.1);
-  tensors.add("fc.weight", {3, 4}, 0.5);
-  tensors.add("fc.bias", {3}, 0.1);
-
   Operation first = affine("conv", "first");
   first.circular = true;
   first.before = first.after = {1, 1};
@@ -280,19 +230,6 @@ SmallCertificate every_operation() {
   Operation avgpool = with(named("avgpool"), &Operation::kernel, 2);
   Operation convex = with(named("convex"), &Operation::mix, "mix");
   convex.branches = {{named("relu")}};
-  Operation kinks = with(named("nact"), &Operation::lower, "kinks.lower");
-  kinks.upper = "kinks.upper";
-  Operation potential = affine("potential", "potential");
-  potential.before = {0, 1};
-  potential.after = {1, 1};
-  Operation series = with(named("skew_exp"), &Operation::weight, "series.weight");
-  series.sigma = {DBL_MAX, 0};
-  series.circular = true;
-  series.before = series.after = {1, 1};
-  series.terms = 3;
-  Operation sandwich = affine("sandwich", "sandwich");
-  sandwich.psi = "sandwich.psi";
-  sandwich.activation = "softplus";
   const auto joined = [](const char* op, const Operation& other) {
     return with(named(op), &Operation::branches, std::vector<Chain>{{}, {other}});
   };
@@ -318,17 +255,10 @@ SmallCertificate every_operation() {
       joined("split", with(named("sort"), &Operation::size, 3)),
       convex,
       with(named("first_channels"), &Operation::channels, 4),
-      with(named("channel_pad"), &Operation::channels, 5),
-      with(named("shift"), &Operation::distance, 1),
-      kinks,
-      with(named("bias"), &Operation::bias, "bias"),
-      potential,
-      series,
-      avgpool,
-      joined("sum", named("relu")),
-      named("global_avgpool"),
-      sandwich,
-      affine("linear", "fc"),
   };
-  return certified(std::move(c), tensors);
+  append(pixel_composites(), c.layers);
+  append({avgpool, joined("sum", named("relu")), named("global_avgpool")}, c.layers);
+  append(dense_composites(), c.layers);
+  c.layers.push_back(affine("linear", "fc"));
+  return certified(std::move(c), every_tensor());
 }
