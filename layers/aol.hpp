@@ -6,7 +6,7 @@
 #include <isotape/layers/module.hpp>
 #include <isotape/layers/parametrization.hpp>
 #include <isotape/layers/registry.hpp>
-#include <isotape/ops/frame.hpp>
+#include <isotape/ops/conv2d.hpp>
 
 namespace isotape {
 
@@ -23,13 +23,16 @@ class Aol final : public MatrixMap {
 struct AolOptions {
   int kernel = 3;  ///< on the unshuffled pixels
   int stride = 1;
+  int groups = 1;
+  int dilation = 1;  ///< at stride 1
   PadMode padding = PadMode::circular;
   bool bias = true;
 };
 
 /// The convolution with a kernel whose input channels are divided by sqrt(t_i), t_i = sum_j sum_d
 /// |G_d[i,j]| with the Gram kernel G of the inputs. A stride unshuffles pixels first, so that the
-/// Gram kernel is that of the strided convolution. The kernel starts as the identity on the
+/// Gram kernel is that of the strided convolution. Channels of different groups do not meet in G,
+/// and a dilation only moves its taps apart. The kernel starts as the identity on the
 /// channels that there are, as in the authors' code; input channels beyond the outputs start
 /// random, where theirs stay zero for good.
 ///
@@ -58,11 +61,12 @@ class AolConv2d final : public Module {
  private:
   AolConv2d(Tensor kernel, Tensor bias, const AolConv2d& other);
   std::vector<double> proving_weights() const;
+  Conv2dOptions convolution() const;
   std::int64_t c_in_;
   AolOptions options_;
   Padding border_;
   bool is_plain_ = false;
-  mutable Parameter raw_;  // [O, k, k, s^2 I]
+  mutable Parameter raw_;  // [O, k, k, s^2 I / groups]
   mutable Parameter bias_;
   std::vector<double> weights_;  // that prove the bound of a plain layer
   Derived derived_;

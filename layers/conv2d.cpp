@@ -13,6 +13,7 @@
 #include <isotape/layers/svcm.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/expanded_kernel.hpp>
 #include <isotape/ops/reshape.hpp>
 
 namespace isotape {
@@ -25,26 +26,6 @@ Padding same_padding(int k, int dilation) {
 }
 
 constexpr std::int64_t dense_limit = 1 << 20;  // entries of a dense operator
-
-// The kernel with dilation - 1 zeros between its taps: the same convolution, undilated.
-Tensor dilated(const Tensor& kernel, std::int64_t dilation) {
-  if (dilation == 1) return kernel;
-  const auto reach = [&](int axis) { return dilation * (kernel.dim(axis) - 1) + 1; };
-  Tensor result = Tensor::zeros({kernel.dim(0), reach(1), reach(2), kernel.dim(3)}, kernel.dtype());
-  dispatch_float(kernel.dtype(), "dilated", [&]<class T>() {
-    const T* from = kernel.data<T>();
-    T* to = result.write<T>();
-    for (std::int64_t row = 0; row < kernel.dim(0) * kernel.dim(1); ++row) {
-      const std::int64_t o = row / kernel.dim(1);
-      const std::int64_t r = row % kernel.dim(1) * dilation;
-      for (std::int64_t c = 0; c < kernel.dim(2); ++c, from += kernel.dim(3)) {
-        std::copy_n(from, kernel.dim(3),
-                    to + ((o * reach(1) + r) * reach(2) + c * dilation) * kernel.dim(3));
-      }
-    }
-  });
-  return result;
-}
 
 void check_extents(std::int64_t c_in, std::int64_t c_out, int k, const Conv2dLayerOptions& o) {
   require<ValueError>(c_in >= 1 && c_out >= 1 && k >= 1,
@@ -256,8 +237,9 @@ std::string Conv2d::describe() const {
 Enclosure Conv2d::enclosure() const {
   require_finite_bias("conv2d", bias_);
   // At stride 1 a dilation changes nothing.
-  const Tensor kernel =
-      options_.stride == 1 ? folded_kernel() : dilated(folded_kernel(), options_.dilation);
+  const Tensor kernel = options_.stride == 1
+                            ? folded_kernel()
+                            : expanded_kernel(folded_kernel(), 1, options_.dilation);
   Enclosure found = kernel_enclosure(kernel, options_.stride, options_.groups);
   if (!is_circulant()) found.lower = 0;
   found.rule = kernel_rule;
@@ -272,8 +254,8 @@ Enclosure Conv2d::enclosure_at(const Shape& input) const {
   Enclosure any = enclosure();
   if (is_circulant()) {
     const Enclosure here =
-        kernel_enclosure_at(dilated(folded_kernel(), options_.dilation), input[0], input[1],
-                            options_.stride, options_.groups);
+        kernel_enclosure_at(expanded_kernel(folded_kernel(), 1, options_.dilation), input[0],
+                            input[1], options_.stride, options_.groups);
     return {std::max(any.lower, here.lower), std::min(any.upper, here.upper),
             "limits of the kernel's symbol at the frequencies of the image"};
   }
@@ -304,8 +286,8 @@ Spectrum Conv2d::spectrum(const Shape& input) const {
   const std::int64_t s = options_.stride;
   if (options_.padding_mode == PadMode::circular && output[0] * s == input[0] &&
       output[1] * s == input[1]) {
-    return {kernel_singular_values(dilated(folded_kernel(), options_.dilation), input[0], input[1],
-                                   s, options_.groups),
+    return {kernel_singular_values(expanded_kernel(folded_kernel(), 1, options_.dilation), input[0],
+                                   input[1], s, options_.groups),
             "SVD of the kernel's symbol at every frequency of the image"};
   }
   // No circulant operator: only its matrix tells.

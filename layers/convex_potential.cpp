@@ -11,6 +11,7 @@
 #include <isotape/ops/adjoint_kernel.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/expanded_kernel.hpp>
 #include <isotape/ops/gram_norm.hpp>
 #include <isotape/ops/gram_row_sums.hpp>
 #include <isotape/ops/normalize.hpp>
@@ -23,7 +24,6 @@ std::string_view type_of(PotentialScale scale) {
   return scale == PotentialScale::norm ? "cpl" : "sll";
 }
 
-Padding same_padding(int k) { return {k / 2, k - 1 - k / 2, k / 2, k - 1 - k / 2}; }
 Padding mirrored(const Padding& p) { return {p.bottom, p.top, p.right, p.left}; }
 
 std::unique_ptr<Module> build(Site& site, PotentialScale scale) {
@@ -39,24 +39,26 @@ std::unique_ptr<Module> build(Site& site, PotentialScale scale) {
   return std::make_unique<ConvexPotential>(square, options, site.rng);
 }
 
-// sqrt(2 / t) w, row by row, and the same of b: t has one entry for all rows, or one for each.
+// sqrt(2 / t) w, and the same of b: t has one entry for all rows of a group, or one for each.
 Var rescaled(const Var& w, const Var& t) {
   const Var rows = reshape(w, {t.dim(0), w.value().size() / t.dim(0)});
   return reshape(scale(rescale_rows(rows, t), std::sqrt(2.0)), w.shape());
 }
 
 // v, the kernel of its transpose, and the scaled bias, of w, for SLL log q, and b, if there is one.
-Vars derive_from(const ConvexPotentialOptions& options, bool is_plain, const Vars& parameters) {
+Vars derive_from(const ConvexPotentialOptions& options, int groups, bool is_plain,
+                 const Vars& parameters) {
   const Var& w = parameters.front();
   Vars made{w, {}};
   if (options.bias) made.push_back(parameters.back());
   if (!is_plain) {
-    const Var t = options.scale == PotentialScale::norm ? conv_norm_squared(w)
-                                                        : gram_row_sums(w, exp(parameters[1]));
+    const Var t = options.scale == PotentialScale::norm
+                      ? conv_norm_squared(w, groups)
+                      : gram_row_sums(w, exp(parameters[1]), groups);
     made[0] = rescaled(w, t);
     if (options.bias) made[2] = rescaled(made[2], t);
   }
-  made[1] = adjoint_kernel(made[0]);
+  made[1] = adjoint_kernel(made[0], groups);
   return made;
 }
 
@@ -66,7 +68,7 @@ constinit const LayerType cpl_type = {
     .type = "cpl",
     .kind = LayerKind::convolution,
     .property = LayerProperty::one_lipschitz,
-    .options = "out, kernel, stride, inner, padding, bias",
+    .options = "out, kernel, stride, groups, dilation, inner, padding, bias",
     .description =
         "convex potential layer x - (2/s^2) W relu(W^T x + b), s a bound of |W|; on images or "
         "vectors, with zero channels or without the last ones where the extents differ",
@@ -79,7 +81,7 @@ constinit const LayerType sll_type = {
     .type = "sll",
     .kind = LayerKind::convolution,
     .property = LayerProperty::one_lipschitz,
-    .options = "out, kernel, stride, inner, padding, bias",
+    .options = "out, kernel, stride, groups, dilation, inner, padding, bias",
     .description =
         "SDP-based layer x - 2 W T^-1 relu(W^T x + b), T the row sums of |W^T W| under learned "
         "weights; on images or vectors, with zero channels or without the last ones where the "
@@ -93,24 +95,28 @@ ConvexPotential::ConvexPotential(const Square& square, const ConvexPotentialOpti
                                  bool is_plain)
     : square_(square),
       options_(options),
-      border_(same_padding(options.kernel)),
-      derived_([options, is_plain](const Vars& parameters) {
-        return derive_from(options, is_plain, parameters);
+      border_(square.border(options.kernel)),
+      derived_([options, groups = square.groups, is_plain](const Vars& parameters) {
+        return derive_from(options, groups, is_plain, parameters);
       }) {}
 
 ConvexPotential::ConvexPotential(const Square& square, const ConvexPotentialOptions& options,
                                  Rng& rng)
     : ConvexPotential(square, options, false) {
+  square.check(type_of(options_.scale));
   if (options_.inner == 0) options_.inner = square.channels();
-  require<ValueError>(square.c_in >= 1 && square.c_out >= 1 && square.stride >= 1 &&
-                          options_.kernel >= 1 && options_.inner >= 1,
-                      type_of(options_.scale), ": expected extents >= 1, got", square.describe(),
-                      ", kernel ", options_.kernel, ", inner ", options_.inner);
-  const std::int64_t fan_in = square.channels() * options_.kernel * options_.kernel;
+  require<ValueError>(options_.kernel >= 1 && options_.inner >= 1, type_of(options_.scale),
+                      ": expected extents >= 1, got", square.describe(), ", kernel ",
+                      options_.kernel, ", inner ", options_.inner);
+  require<ValueError>(options_.inner % square.groups == 0, type_of(options_.scale),
+                      ": expected inner to be a multiple of the groups ", square.groups, ", got ",
+                      options_.inner);
+  const std::int64_t inputs = square.channels() / square.groups;
+  const std::int64_t fan_in = inputs * options_.kernel * options_.kernel;
   const double limit = 1 / std::sqrt(static_cast<double>(fan_in));
   // Normal as in the papers' code; the scale of w does not matter, but for its learning rate.
-  raw_ = Parameter(random_normal(
-      rng, {options_.inner, options_.kernel, options_.kernel, square.channels()}, limit));
+  raw_ = Parameter(
+      random_normal(rng, {options_.inner, options_.kernel, options_.kernel, inputs}, limit));
   raw_.decays = false;
   if (options_.bias) bias_ = Parameter(random_uniform(rng, {options_.inner}, -limit, limit));
   if (options_.scale == PotentialScale::row_sums) {
@@ -134,20 +140,19 @@ Var ConvexPotential::forward(const Var& x) const {
   const Vars made = derived_.get(sources());
   const Var bias = made.size() > 2 ? made[2] : Var();
   const Var entered = square_.enter(x);
-  const Var h =
-      relu(conv2d(entered, made[0], bias, {.border = border_, .border_mode = options_.padding}));
-  const Var step =
-      conv2d(h, made[1], {}, {.border = mirrored(border_), .border_mode = options_.padding});
+  Conv2dOptions conv{.groups = square_.groups,
+                     .dilation = square_.dilation,
+                     .border = border_,
+                     .border_mode = options_.padding};
+  const Var h = relu(conv2d(entered, made[0], bias, conv));
+  conv.border = mirrored(border_);
+  const Var step = conv2d(h, made[1], {}, conv);
   return square_.leave(sub(entered, step));
 }
 
 Shape ConvexPotential::output_shape(const Shape& input) const {
   const std::string_view layer = type_of(options_.scale);
-  const Shape inner = square_.inner_shape(layer, input);
-  const int reach = std::max(border_.top, border_.bottom);
-  require<ShapeError>(options_.padding == PadMode::zero || (inner[0] >= reach && inner[1] >= reach),
-                      layer, ": expected sides of at least ", reach * square_.stride,
-                      " to wrap, got ", input);
+  square_.check_border(layer, input, options_.kernel, options_.padding);
   return square_.output_shape(layer, input);
 }
 
@@ -161,10 +166,10 @@ std::string ConvexPotential::describe() const {
 // rows; see weighted_gram_bound().
 double ConvexPotential::norm() const {
   const Tensor v = derived_.folded(sources()).front();
-  double norm = conv_norm_bound(v);
+  double norm = conv_norm_bound(v, 1, square_.groups);
   std::vector<double> weights = weights_;
   if (log_q_) weights = proving_weights();
-  if (!weights.empty()) norm = std::min(norm, weighted_gram_bound(v, weights));
+  if (!weights.empty()) norm = std::min(norm, weighted_gram_bound(v, weights, square_.groups));
   return norm;
 }
 
@@ -176,7 +181,7 @@ double ConvexPotential::norm_squared() const {
 std::vector<double> ConvexPotential::proving_weights() const {
   const Paused paused;
   const Tensor q = exp(log_q_.value().to(DType::f64)).value();
-  const Tensor t = gram_row_sums(raw_.value().to(DType::f64), q).value();
+  const Tensor t = gram_row_sums(raw_.value().to(DType::f64), q, square_.groups).value();
   std::vector<double> weights;
   for (std::int64_t i = 0; i < q.size(); ++i) weights.push_back(q.at(i) * std::sqrt(t.at(i)));
   return weights;
@@ -218,7 +223,8 @@ void ConvexPotential::collect_operations(const std::string& prefix, const Shape&
   const Shape inner = square_.append_entry(prefix, input, operations);
   const Shape hidden =
       square_.is_flat ? Shape{options_.inner} : Shape{inner[0], inner[1], options_.inner};
-  Operation step = conv_operation(prefix, folded[0], bias_ ? folded[2] : Tensor(),
+  const Tensor v = expanded_kernel(folded[0], square_.groups, square_.dilation);
+  Operation step = conv_operation(prefix, v, bias_ ? folded[2] : Tensor(),
                                   {.border = border_, .border_mode = options_.padding}, inner,
                                   hidden, {0, norm()});
   step.op = "potential";
@@ -227,8 +233,7 @@ void ConvexPotential::collect_operations(const std::string& prefix, const Shape&
       {"padding", std::string(options_.padding == PadMode::circular ? "circular" : "zero")}};
   if (bias_) step.tensors.back().second = prefix + "scaled_bias";
   step.bound = enclosure().upper;
-  step.terms = std::int64_t{options_.kernel} * options_.kernel *
-               std::max(square_.channels(), options_.inner);
+  step.terms = v.dim(1) * v.dim(2) * std::max(square_.channels(), options_.inner);
   operations.push_back(std::move(step));
   square_.append_exit(prefix, inner, operations);
 }
@@ -242,7 +247,8 @@ void ConvexPotential::collect(const std::string& prefix, ParameterList& paramete
 void ConvexPotential::collect_folded(const std::string& prefix,
                                      std::vector<NamedTensor>& folded) const {
   const Tensors made = derived_.folded(sources());
-  folded.push_back({prefix + "weight", permute(made[0], {0, 3, 1, 2}).value()});
+  const Tensor v = expanded_kernel(made[0], square_.groups, square_.dilation);
+  folded.push_back({prefix + "weight", permute(v, {0, 3, 1, 2}).value()});
   if (bias_) folded.push_back({prefix + "scaled_bias", made[2]});
 }
 

@@ -18,7 +18,7 @@ enum class PotentialScale : std::uint8_t {
 
 struct ConvexPotentialOptions {
   PotentialScale scale = PotentialScale::norm;
-  std::int64_t inner = 0;  ///< rows of w; 0: as many as channels
+  std::int64_t inner = 0;  ///< rows of w, a multiple of the groups; 0: as many as channels
   int kernel = 3;          ///< of w, on the pixels that it sees
   PadMode padding = PadMode::circular;
   bool bias = true;
@@ -32,6 +32,8 @@ struct ConvexPotentialOptions {
 /// w^T), or t_i = sum_j sum_d |G_d[i,j]| q_j / q_i, G the Gram kernel of w's rows, q = exp(raw)
 /// (SLL [Araujo 2023]). Either has w^T t^-1 w <= 1, and the Jacobian I - 2 w^T t^-1 D w, 0 <= D <=
 /// 1, its eigenvalues in [-1, 1].
+///
+/// With groups w has as many blocks, each with its own s or row sums: the same, side by side.
 ///
 /// Held is v = (2 / t)^1/2 w, and y = x - v^T relu(v x + (2 / t)^1/2 b), the same as relu is
 /// homogeneous. So the bound is max(1, |v|^2 - 1) for the rounded v, with |v| proved: as 2 rho - 1

@@ -12,6 +12,7 @@
 #include <isotape/ops/adjoint_kernel.hpp>
 #include <isotape/ops/conv_exp.hpp>
 #include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/expanded_kernel.hpp>
 #include <isotape/ops/reshape.hpp>
 
 namespace isotape {
@@ -39,15 +40,22 @@ std::unique_ptr<Module> build(Site& site) {
 }
 
 SpectralNorm checked(const Square& square, const SocOptions& o) {
-  require<ValueError>(square.c_in >= 1 && square.c_out >= 1 && square.stride >= 1 && o.terms >= 1 &&
-                          o.train_terms >= 0 && o.kernel >= 1 && o.kernel % 2 == 1,
-                      "soc: expected extents and terms >= 1 and an odd kernel, got",
-                      square.describe(), ", kernel ", o.kernel, ", terms ", o.terms);
+  square.check("soc");
+  require<ValueError>(o.terms >= 1 && o.train_terms >= 0 && o.kernel >= 1 && o.kernel % 2 == 1,
+                      "soc: expected terms >= 1 and an odd kernel, got", square.describe(),
+                      ", kernel ", o.kernel, ", terms ", o.terms);
   return SpectralNorm{o.iterations};
 }
 
 // L of K, of any type; a product by one factor leaves it skew.
-Var skew(const Var& k, int kernel) { return skew_kernel(scale(k, generator_norm / (2 * kernel))); }
+Var skew(const Var& k, int groups) {
+  return skew_kernel(scale(k, generator_norm / (2 * static_cast<double>(k.dim(1)))), groups);
+}
+
+// Of the raw kernel; its parametrization is made of checked arguments.
+Shape kernel_shape(const Square& square, int k) {
+  return {square.channels(), k, k, square.channels() / std::max(1, square.groups)};
+}
 
 // Half the largest row sum of |L + L^T| over all taps: >= |L + L^T| / 2.
 double skewness_bound(const Tensor& l) {
@@ -73,12 +81,13 @@ constinit const LayerType soc_type = {
     .type = "soc",
     .kind = LayerKind::convolution,
     .property = LayerProperty::gradient_norm_preserving,
-    .options = "out, kernel, stride, padding, bias, terms, train_terms, iterations",
+    .options =
+        "out, kernel, stride, groups, dilation, padding, bias, terms, train_terms, iterations",
     .description =
         "skew orthogonal convolution: the exponential of a skew convolution by the terms of its "
         "series, at an even kernel after a stride the next odd one; on images or vectors, with "
         "zero channels or without the last ones where the extents differ",
-    .cost = "4 c^2 k^2, c = max(in s^2, out); terms - 1 convolutions c -> c per sample",
+    .cost = "4 c^2 k^2 / groups, c = max(in s^2, out); terms - 1 convolutions c -> c per sample",
     .source = "Singla 2021",
     .build = build,
 };
@@ -86,8 +95,7 @@ constinit const LayerType soc_type = {
 Soc::Soc(const Square& square, const SocOptions& options, Rng& rng)
     : square_(square),
       options_(options),
-      weight_({square.channels(), options.kernel, options.kernel, square.channels()},
-              checked(square, options), rng) {
+      weight_(kernel_shape(square, options.kernel), checked(square, options), rng) {
   if (options.bias) {
     const double limit = 1 / std::sqrt(static_cast<double>(square.c_out));
     bias_ = Parameter(random_uniform(rng, {square.c_out}, -limit, limit));
@@ -103,7 +111,7 @@ Var Soc::generator() const {
   Tape& tape = *Tape::active();
   Var made = tape.recall(&folded_, weight_.raw.version());
   if (!made) {
-    made = skew(weight_.var(), options_.kernel);
+    made = skew(weight_.var(), square_.groups);
     tape.remember(&folded_, weight_.raw.version(), made);
   }
   return made;
@@ -115,7 +123,7 @@ Tensor Soc::folded_generator() const {
   // The folded weight is another tensor whenever it is made anew.
   return folded_.get(k.mark().storage, [&] {
     const Paused paused;
-    return skew(k, options_.kernel).value();
+    return skew(k, square_.groups).value();
   });
 }
 
@@ -131,16 +139,13 @@ Unbiased Soc::forward_unbiased(const Var& x) const {
                                                     : shape);
   const bool trains = weight_.raw.is_recorded() && options_.train_terms > 0;
   const int terms = trains ? options_.train_terms : options_.terms;
-  const Var y = conv_exp(square_.enter(x), generator(), terms, options_.padding);
+  const Var y = conv_exp(square_.enter(x), generator(), terms, options_.padding, square_.groups,
+                         square_.dilation);
   return {square_.leave(y), bias_ ? bias_.var() : Var()};
 }
 
 Shape Soc::output_shape(const Shape& input) const {
-  const Shape inner = square_.inner_shape("soc", input);
-  const std::int64_t reach = options_.kernel / 2;
-  require<ShapeError>(options_.padding == PadMode::zero || (inner[0] >= reach && inner[1] >= reach),
-                      "soc: expected sides of at least ", reach * square_.stride, " to wrap, got ",
-                      input);
+  square_.check_border("soc", input, options_.kernel, options_.padding);
   return square_.output_shape("soc", input);
 }
 
@@ -153,9 +158,10 @@ std::string Soc::describe() const {
 Enclosure Soc::enclosure() const {
   require_finite_bias("soc", bias_);
   const Tensor l = folded_generator().to(DType::f64);
-  const double norm = conv_norm_bound(l);
-  const Tensor symmetric = add(l, adjoint_kernel(l)).value();
-  const double skewness = max_abs(symmetric) == 0 ? 0 : conv_norm_bound(symmetric) / 2;
+  const std::int64_t groups = square_.groups;
+  const double norm = conv_norm_bound(l, 1, groups);
+  const Tensor symmetric = add(l, adjoint_kernel(l, groups)).value();
+  const double skewness = max_abs(symmetric) == 0 ? 0 : conv_norm_bound(symmetric, 1, groups) / 2;
   const double upper = exp_series_bound(norm, skewness, options_.terms);
   const double lower = exp_series_lower(norm, skewness, options_.terms);
   return {lower, upper,
@@ -196,12 +202,11 @@ std::unique_ptr<Module> Soc::materialize(DType dtype) const {
 void Soc::collect_operations(const std::string& prefix, const Shape& input,
                              Operations& operations) const {
   const Shape output = output_shape(input);
-  const Tensor l = folded_generator();
+  const Tensor l = expanded_kernel(folded_generator(), square_.groups, square_.dilation);
   const Shape inner = square_.append_entry(prefix, input, operations);
-  const int reach = options_.kernel / 2;
   Operation series = conv_operation(
-      prefix, l, {}, {.border = {reach, reach, reach, reach}, .border_mode = options_.padding},
-      inner, inner, {0, conv_norm_bound(l.to(DType::f64))});
+      prefix, l, {}, {.border = square_.border(options_.kernel), .border_mode = options_.padding},
+      inner, inner, {0, conv_norm_bound(folded_generator().to(DType::f64), 1, square_.groups)});
   series.op = "skew_exp";
   series.options = {
       {"terms", std::int64_t{options_.terms}},
@@ -226,7 +231,8 @@ void Soc::collect(const std::string& prefix, std::vector<NamedWeight>& weights) 
 }
 
 void Soc::collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const {
-  folded.push_back({prefix + "weight", permute(folded_generator(), {0, 3, 1, 2}).value()});
+  const Tensor l = expanded_kernel(folded_generator(), square_.groups, square_.dilation);
+  folded.push_back({prefix + "weight", permute(l, {0, 3, 1, 2}).value()});
 }
 
 }  // namespace isotape

@@ -24,7 +24,7 @@ struct SocOptions {
 /// iteration whose vectors persist, and c = 1.9 / (2 k), so that |L| <= 1.9 but for the estimate's
 /// error: |L| <= 2 c k |K| [Singla 2021, of the "fantastic four"]. L is skew to the last bit, under
 /// zero padding too, so that exp(L) is orthogonal, and the sum is within |L|^terms / terms! of it,
-/// 5e-6 for 12 terms.
+/// 5e-6 for 12 terms. With groups K has as many blocks, none of a larger norm than all together.
 ///
 /// Lipschitz: 1 + |L|^terms / terms! with |L| proved. GNP: up to that, both ways if c_in s^2 =
 /// c_out, backward if it is more, forward if less; under zero padding as under circular.
@@ -50,7 +50,7 @@ class Soc final : public Module {
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override { generator(); }
 
-  /// The kernel of L in use, [C, k, k, C], folded.
+  /// The kernel of L in use, [C, k, k, C / groups], folded.
   Tensor folded_generator() const;
 
  private:

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <isotape/layers/site.hpp>
+#include <isotape/ops/frame.hpp>
 
 namespace isotape {
 
@@ -11,13 +12,16 @@ struct Operation;
 
 /// Makes a layer of any extents out of a map f from C channels to C on images of one size, with
 /// C = max(c_in s^2, c_out): pixels are unshuffled by the stride s, zero channels appended up to C,
-/// and after f the first c_out channels kept. All are 1-Lipschitz; entering keeps norms, leaving
-/// those of gradients. Vectors [n] are images of one pixel.
+/// and after f the first c_out channels kept. With groups the same is done in each, so that f has
+/// as many groups of C / groups channels. All are 1-Lipschitz; entering keeps norms, leaving those
+/// of gradients. Vectors [n] are images of one pixel.
 struct Square {
   std::int64_t c_in = 0;
   std::int64_t c_out = 0;
   int stride = 1;
   bool is_flat = false;  ///< takes and gives vectors
+  int groups = 1;        ///< of images; divides c_in and c_out
+  int dilation = 1;      ///< of images at stride 1: distance of the taps of f's kernel
 
   std::int64_t unshuffled() const { return c_in * stride * stride; }
   std::int64_t channels() const { return unshuffled() > c_out ? unshuffled() : c_out; }
@@ -33,11 +37,23 @@ struct Square {
   /// The operations of leave(), from what append_entry() returned.
   void append_exit(const std::string& prefix, const Shape& inner,
                    std::vector<Operation>& operations) const;
+  /// Pixels before and after an image that keep its size under a kernel k of f.
+  Padding border(int k) const;
+  /// The image that f sees, as inner_shape().
+  /// @throws ShapeError  if a border that goes around it is larger
+  void check_border(std::string_view layer, const Shape& input, int k, PadMode padding) const;
+  /// @throws ValueError  if extents are below 1, groups do not divide the channels, or there is a
+  ///                     dilation at a stride
+  void check(std::string_view layer) const;
   /// " 3 -> 8, stride 2".
   std::string describe() const;
+
+ private:
+  Var by_group(const Var& x, std::int64_t channels) const;
 };
 
-/// Reads out (the number of input channels by default) and stride, for inputs [H, W, C] or [n].
+/// Reads out (the number of input channels by default), stride, groups and dilation, for inputs
+/// [H, W, C]; of those out alone for [n].
 Square square_options(Site& site);
 
 /// The option `kernel`, and of it what is left on unshuffled pixels, ceil(kernel / stride): 1 for

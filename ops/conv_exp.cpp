@@ -28,16 +28,17 @@ struct Series {
   int terms;
   PadMode border;
   std::int64_t groups;
+  std::int64_t dilation;
 
   // L for so many copies of the batch.
   FramedConv2d conv(std::int64_t copies) const {
-    const int rows = static_cast<int>(l[1] / 2);
-    const int columns = static_cast<int>(l[2] / 2);
+    const int rows = static_cast<int>(l[1] / 2 * dilation);
+    const int columns = static_cast<int>(l[2] / 2 * dilation);
     const Frame frame({copies * x[0], x[1], x[2], x[3]}, {rows, rows, columns, columns}, border);
     const Shape padded = frame.padded_shape();
     return {frame,
             {padded[0], padded[1], padded[2], padded[3], l[0], l[1], l[2], x[1], x[2], 1, 0, groups,
-             1}};
+             dilation}};
   }
   Tensor times(const Tensor& z, const Tensor& kernel) const {
     const FramedConv2d one = conv(1);
@@ -125,7 +126,8 @@ Tensor tangent(const Series& s, const Tensor& x, const Tensor& l, Tensor z, cons
   return dz ? dz : Tensor::zeros(s.x, x.dtype());
 }
 
-void check(const Tensor& x, const Tensor& l, int terms, PadMode border, std::int64_t groups) {
+void check(const Tensor& x, const Tensor& l, int terms, PadMode border, std::int64_t groups,
+           std::int64_t dilation) {
   require<ShapeError>(x.rank() == 4 && x.shape().inner(0) > 0,
                       "conv_exp: expected x of shape [N, H, W, C], got ", x.shape());
   require<ShapeError>(groups >= 1 && l.rank() == 4 && l.size() > 0 && l.dim(0) == x.dim(3) &&
@@ -135,19 +137,22 @@ void check(const Tensor& x, const Tensor& l, int terms, PadMode border, std::int
                       " and shape [C, h, w, C/groups] with C = ", x.dim(3), ", groups = ", groups,
                       " and h, w odd, got ", l.dtype(), " and ", l.shape());
   require<ValueError>(terms >= 1, "conv_exp: expected terms >= 1, got ", terms);
+  require<ValueError>(dilation >= 1, "conv_exp: expected dilation >= 1, got ", dilation);
   require<ValueError>(
-      border == PadMode::zero || (l.dim(1) / 2 <= x.dim(1) && l.dim(2) / 2 <= x.dim(2)),
+      border == PadMode::zero ||
+          (l.dim(1) / 2 * dilation <= x.dim(1) && l.dim(2) / 2 * dilation <= x.dim(2)),
       "conv_exp: expected a circular border within the image ", x.shape(), ", got a kernel ",
-      l.shape());
+      l.shape(), dilation > 1 ? message(" of dilation ", dilation) : "");
 }
 
 }  // namespace
 
-Var conv_exp(const Var& x_var, const Var& l_var, int terms, PadMode border, std::int64_t groups) {
+Var conv_exp(const Var& x_var, const Var& l_var, int terms, PadMode border, std::int64_t groups,
+             std::int64_t dilation) {
   const Tensor& x = x_var.value();
   const Tensor& l = l_var.value();
-  check(x, l, terms, border, groups);
-  const Series s{x.shape(), l.shape(), terms, border, groups};
+  check(x, l, terms, border, groups, dilation);
+  const Series s{x.shape(), l.shape(), terms, border, groups, dilation};
   return dispatch_float(x.dtype(), "conv_exp", [&]<class T>() {
     const std::int64_t bytes = (terms - 1) * static_cast<std::int64_t>(x.bytes().size());
     const bool keep = terms > 1 && bytes <= kept_bytes && is_recording({l_var});

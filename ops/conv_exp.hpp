@@ -18,12 +18,14 @@ namespace isotape {
 /// Lipschitz: 1 + |L|^terms / terms! for a skew L.
 ///
 /// @param x      activations, [N, H, W, C], f32 or f64
-/// @param l      kernel, [C, h, w, C / groups], h and w odd; with circular borders at most 2 H + 1
-///               and 2 W + 1
+/// @param l      kernel, [C, h, w, C / groups], h and w odd; with circular borders its reach
+///               h / 2 dilation is at most H, and w / 2 dilation at most W
 /// @param terms  >= 1
-/// @throws ShapeError  if the shapes or types do not fit; ValueError if terms is below 1 or a
-///                     circular border larger than the image
-Var conv_exp(const Var& x, const Var& l, int terms, PadMode border, std::int64_t groups = 1);
+/// @param dilation  distance of neighbouring taps, >= 1
+/// @throws ShapeError  if the shapes or types do not fit; ValueError if terms or dilation are
+///                     below 1 or a circular border larger than the image
+Var conv_exp(const Var& x, const Var& l, int terms, PadMode border, std::int64_t groups = 1,
+             std::int64_t dilation = 1);
 
 /// A bound of the norm of that sum for any L: with |L + L^T| / 2 <= skewness and |L| <= norm,
 ///

@@ -128,10 +128,21 @@ Var gram_norm_squared(const Var& w_var) {
   });
 }
 
-Var conv_norm_squared(const Var& w) {
+Var conv_norm_squared(const Var& w, std::int64_t groups) {
   const Shape& shape = w.shape();
   require<ShapeError>(shape.rank() == 4 && shape.size() > 0,
                       "conv_norm_squared: expected w of shape [O, h, v, I], got ", shape);
+  require<ShapeError>(groups >= 1 && shape[0] % groups == 0,
+                      "conv_norm_squared: expected groups that divide the filters of ", shape,
+                      ", got ", groups);
+  if (groups > 1) {
+    Vars squares;
+    const std::int64_t rows = shape[0] / groups;
+    for (std::int64_t at = 0; at < shape[0]; at += rows) {
+      squares.push_back(conv_norm_squared(slice(w, 0, at, at + rows)));
+    }
+    return concat(squares, 0);
+  }
   const std::int64_t taps = shape[1] * shape[2];
   Var by_output = gram_norm_squared(reshape(w, {shape[0], taps * shape[3]}));
   if (taps == 1) return by_output;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include <isotape/core/tape.hpp>
 
 namespace isotape {
@@ -24,9 +26,10 @@ Var gram_norm_squared(const Var& w);
 /// padding: h v times that of the kernel as a matrix of O or of O h v rows, whichever is less
 /// [Singla 2021, two of the "fantastic four"].
 ///
-/// @param w  [O, h, v, I]
-/// @return   s^2, [1]
-/// @throws ShapeError  if w is not a kernel; NumericError as above
-Var conv_norm_squared(const Var& w);
+/// @param w       [O, h, v, I / groups]
+/// @param groups  divides O
+/// @return        s^2 of each group, [groups]
+/// @throws ShapeError  if w is not a kernel or groups do not fit; NumericError as above
+Var conv_norm_squared(const Var& w, std::int64_t groups = 1);
 
 }  // namespace isotape

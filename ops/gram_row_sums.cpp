@@ -10,6 +10,7 @@
 #include <isotape/core/blas.hpp>
 #include <isotape/core/error.hpp>
 #include <isotape/ops/elementwise.hpp>
+#include <isotape/ops/reshape.hpp>
 
 // Note [Rounding in weighted row sums]
 //
@@ -291,7 +292,10 @@ Tensor tangent_of_q(const Tensor& sums, const std::vector<double>& q, const T* t
 
 }  // namespace
 
-Var gram_row_sums(const Var& w_var, const Var& q_var) {
+namespace {
+
+// Of rows that all meet.
+Var one_group(const Var& w_var, const Var& q_var) {
   const Tensor& w = w_var.value();
   const Extents e = extents_of("gram_row_sums", w);
   require<ShapeError>(!q_var || (q_var.shape() == Shape{e.n} && q_var.dtype() == w.dtype()),
@@ -319,10 +323,8 @@ Var gram_row_sums(const Var& w_var, const Var& q_var) {
   });
 }
 
-double weighted_gram_bound(const Tensor& w_original, const std::vector<double>& p) {
+double bound_of_group(const Tensor& w_original, const std::vector<double>& p) {
   const Extents e = extents_of("weighted_gram_bound", w_original);
-  require<ShapeError>(static_cast<std::int64_t>(p.size()) == e.n, "weighted_gram_bound: expected ",
-                      e.n, " weights, got ", p.size());
   const Tensor w = w_original.to(DType::f64);
   if (!all_finite(w)) return std::numeric_limits<double>::quiet_NaN();
   if (max_abs(w) == 0) return 0;
@@ -350,6 +352,39 @@ double weighted_gram_bound(const Tensor& w_original, const std::vector<double>& 
     largest = std::max(largest, sum);
   }
   return std::sqrt(largest * (1 + 4 * gamma)) * (1 + 4 * gamma) + least;
+}
+
+// The rows of each of so many equal groups.
+std::int64_t rows_of_group(const char* name, const Tensor& w, std::int64_t groups) {
+  require<ShapeError>(groups >= 1 && w.rank() >= 1 && w.dim(0) % groups == 0, name,
+                      ": expected groups that divide the rows of ", w.shape(), ", got ", groups);
+  return w.dim(0) / groups;
+}
+
+}  // namespace
+
+Var gram_row_sums(const Var& w, const Var& q, std::int64_t groups) {
+  const std::int64_t rows = rows_of_group("gram_row_sums", w.value(), groups);
+  if (groups == 1) return one_group(w, q);
+  Vars sums;
+  for (std::int64_t at = 0; at < w.dim(0); at += rows) {
+    sums.push_back(one_group(slice(w, 0, at, at + rows), q ? slice(q, 0, at, at + rows) : q));
+  }
+  return concat(sums, 0);
+}
+
+double weighted_gram_bound(const Tensor& w, const std::vector<double>& p, std::int64_t groups) {
+  const std::int64_t rows = rows_of_group("weighted_gram_bound", w, groups);
+  require<ShapeError>(static_cast<std::int64_t>(p.size()) == w.dim(0),
+                      "weighted_gram_bound: expected ", w.dim(0), " weights, got ", p.size());
+  double largest = 0;
+  for (std::int64_t at = 0; at < w.dim(0); at += rows) {
+    const double bound =
+        bound_of_group(w.rows(at, at + rows), {p.begin() + at, p.begin() + at + rows});
+    if (std::isnan(bound)) return bound;
+    largest = std::max(largest, bound);
+  }
+  return largest;
 }
 
 }  // namespace isotape

@@ -26,22 +26,28 @@ struct Case {
   Shape x;
   Shape l;
   int groups;
+  int dilation = 1;
 };
 const std::vector<Case> cases = {{{2, 4, 5, 3}, {3, 3, 3, 3}, 1},
                                  {{1, 3, 3, 4}, {4, 1, 1, 4}, 1},
                                  {{2, 1, 1, 2}, {2, 3, 3, 2}, 1},
-                                 {{1, 3, 4, 4}, {4, 3, 5, 2}, 2}};
+                                 {{1, 3, 4, 4}, {4, 3, 5, 2}, 2},
+                                 {{2, 5, 4, 4}, {4, 3, 3, 2}, 2, 2}};
 
 // The sum from the definition, by conv2d and its tape.
-Var by_definition(const Var& x, const Var& l, int terms, PadMode border, int groups) {
-  const int h = static_cast<int>(l.shape()[1]) / 2;
-  const int v = static_cast<int>(l.shape()[2]) / 2;
+Var by_definition(const Var& x, const Var& l, int terms, PadMode border, int groups,
+                  int dilation = 1) {
+  const int h = static_cast<int>(l.shape()[1]) / 2 * dilation;
+  const int v = static_cast<int>(l.shape()[2]) / 2 * dilation;
   Var power = x;
   Var y = x;
   for (int i = 1; i < terms; ++i) {
-    power = scale(
-        conv2d(power, l, {}, {.groups = groups, .border = {h, h, v, v}, .border_mode = border}),
-        1.0 / i);
+    power = scale(conv2d(power, l, {},
+                         {.groups = groups,
+                          .dilation = dilation,
+                          .border = {h, h, v, v},
+                          .border_mode = border}),
+                  1.0 / i);
     y = y + power;
   }
   return y;
@@ -59,8 +65,8 @@ TEST_CASE("conv_exp: the series, its gradients and tangents, as conv2d has them 
         const Var x = tape.leaf(normal(c.x, 1));
         const Var l = tape.leaf(normal(c.l, 2));
         const Tensor dy = normal(c.x, 3);
-        const Var y = conv_exp(x, l, terms, border, c.groups);
-        const Var expected = by_definition(x, l, terms, border, c.groups);
+        const Var y = conv_exp(x, l, terms, border, c.groups, c.dilation);
+        const Var expected = by_definition(x, l, terms, border, c.groups, c.dilation);
         const double size = max_abs(expected.value());
         CHECK(max_abs_diff(y.value(), expected.value()) <= 1e-13 * size);
         const Tensors tangents = {normal(c.x, 4), normal(c.l, 5)};
@@ -90,13 +96,13 @@ TEST_CASE("conv_exp: derivatives match finite differences, of one input and of b
     const Tensor x = normal(c.x, 6);
     const Tensor l = scale(normal(c.l, 7), 0.3).value();
     const auto both = [&](const Vars& in) {
-      return conv_exp(in[0], in[1], 6, PadMode::circular, c.groups);
+      return conv_exp(in[0], in[1], 6, PadMode::circular, c.groups, c.dilation);
     };
     const auto of_x = [&](const Vars& in) {
-      return conv_exp(in[0], l, 6, PadMode::zero, c.groups);
+      return conv_exp(in[0], l, 6, PadMode::zero, c.groups, c.dilation);
     };
     const auto of_l = [&](const Vars& in) {
-      return conv_exp(x, in[0], 6, PadMode::zero, c.groups);
+      return conv_exp(x, in[0], 6, PadMode::zero, c.groups, c.dilation);
     };
     CHECK(gradcheck("conv_exp", both, {x, l}, {.points = 4}));
     CHECK(gradcheck("conv_exp in x", of_x, {x}, {.points = 4}));
@@ -111,11 +117,15 @@ TEST_CASE("conv_exp: of a skew kernel, orthogonal up to the stated truncation") 
       const auto norm_of = [&](const auto& f) {
         return singular_values(dense_operator(f, {1, c.x[1], c.x[2], c.x[3]}, DType::f64));
       };
-      const auto term = [&](const Var& x) { return conv_exp(x, l, 2, border, c.groups) - x; };
+      const auto term = [&](const Var& x) {
+        return conv_exp(x, l, 2, border, c.groups, c.dilation) - x;
+      };
       l = scale(l, 1 / norm_of(term)[0]).value();
       for (const int terms : {4, 8, 12}) {
         CAPTURE(terms);
-        const auto f = [&](const Var& x) { return conv_exp(x, l, terms, border, c.groups); };
+        const auto f = [&](const Var& x) {
+          return conv_exp(x, l, terms, border, c.groups, c.dilation);
+        };
         const std::vector<double> sigma = norm_of(f);
         const double bound = exp_series_bound(1, 0, terms);
         CHECK(sigma.front() <= bound + 1e-14);
@@ -175,6 +185,13 @@ TEST_CASE("conv_exp: rejects what does not fit") {
       conv_exp(x, Tensor({3, 7, 3, 3}), 3, PadMode::circular),
       "conv_exp: expected a circular border within the image [1, 2, 2, 3], got a kernel [3, 7, 3, "
       "3]",
+      ValueError);
+  CHECK_THROWS_WITH_AS(conv_exp(x, Tensor({3, 3, 3, 3}), 3, PadMode::circular, 1, 0),
+                       "conv_exp: expected dilation >= 1, got 0", ValueError);
+  CHECK_THROWS_WITH_AS(
+      conv_exp(x, Tensor({3, 3, 3, 3}), 3, PadMode::circular, 1, 3),
+      "conv_exp: expected a circular border within the image [1, 2, 2, 3], got a kernel [3, 3, 3, "
+      "3] of dilation 3",
       ValueError);
   CHECK_THROWS_WITH_AS(exp_series_bound(1, 0, 0), "exp_series_bound: expected terms >= 1, got 0",
                        ValueError);

@@ -77,6 +77,21 @@ TEST_CASE("conv_norm_squared: not below the norm on any image; h v times that of
   CHECK(conv_norm_squared(constant).value().item() == doctest::Approx(81 * 0.25));
 }
 
+TEST_CASE("conv_norm_squared: of groups, each by itself") {
+  const Tensor w = normal({6, 3, 3, 2}, 5);
+  const Tensor all = conv_norm_squared(w, 3).value();
+  REQUIRE(all.shape() == Shape{3});
+  for (std::int64_t g = 0; g < 3; ++g) {
+    CHECK(all.at(g) == conv_norm_squared(w.rows(2 * g, 2 * g + 2)).value().item());
+  }
+  const auto f = [](const Vars& in) { return conv_norm_squared(in[0], 2); };
+  CHECK(gradcheck("conv_norm_squared", f, {w}, {.points = 4}));
+  CHECK_THROWS_WITH_AS(conv_norm_squared(w, 4),
+                       "conv_norm_squared: expected groups that divide the filters of "
+                       "[6, 3, 3, 2], got 4",
+                       ShapeError);
+}
+
 TEST_CASE("gram_norm_squared: zero has no gradient, and errors say what is wrong") {
   Tape tape;
   const Var w = tape.leaf(Tensor::zeros({2, 3}, DType::f64));

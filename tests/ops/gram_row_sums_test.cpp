@@ -101,6 +101,34 @@ TEST_CASE("gram_row_sums: derivatives match finite differences") {
   }
 }
 
+TEST_CASE("gram_row_sums: of groups, each by itself") {
+  for (const std::int64_t groups : {2, 3, 6}) {
+    CAPTURE(groups);
+    const Tensor w = normal({6, 3, 2, 2}, 15);
+    const Tensor q = positive(6, 16);
+    const Tensor t = gram_row_sums(w, q, groups).value();
+    const std::int64_t rows = 6 / groups;
+    for (std::int64_t at = 0; at < 6; at += rows) {
+      const Tensor alone = gram_row_sums(w.rows(at, at + rows), q.rows(at, at + rows)).value();
+      CHECK(max_abs_diff(t.rows(at, at + rows), alone) == 0);
+    }
+    const auto f = [&](const Vars& in) { return gram_row_sums(in[0], in[1], groups); };
+    if (rows > 1) CHECK(gradcheck("gram_row_sums", f, {w, q}, {.points = 4}));
+    double largest = 0;
+    for (std::int64_t at = 0; at < 6; at += rows) {
+      largest = std::max(largest, weighted_gram_bound(w.rows(at, at + rows), ones(rows)));
+    }
+    CHECK(weighted_gram_bound(w, ones(6), groups) == largest);
+  }
+  const Tensor w({6, 2});
+  CHECK_THROWS_WITH_AS(gram_row_sums(w, {}, 4),
+                       "gram_row_sums: expected groups that divide the rows of [6, 2], got 4",
+                       ShapeError);
+  Tensor broken = normal({6, 2}, 17);
+  broken.write<double>()[0] = std::nan("");
+  CHECK(std::isnan(weighted_gram_bound(broken, ones(6), 2)));
+}
+
 TEST_CASE("gram_row_sums: rows rescaled by it have norm 1 at most, and a proved bound of 1") {
   for (const Shape& shape : shapes) {
     CAPTURE(shape);

@@ -110,7 +110,11 @@ std::vector<Refusal> torus_refusals(const std::string& op) {
 // What layers say that unshuffle pixels by their stride.
 std::vector<Refusal> unshuffling_refusals(const std::string& type) {
   return {
-      {[](const Cell& c) { return c.groups > 1; }, [](const Cell&) { return "got 'groups'"; }},
+      {[](const Cell& c) { return c.input[2] % c.groups != 0 || c.out % c.groups != 0; },
+       [type](const Cell& c) {
+         return message(type, ": expected groups that divide the channels ", c.input[2], " -> ",
+                        c.out, ", got ", c.groups);
+       }},
       {strides_do_not_close,
        [type](const Cell& c) {
          return message(type, ": expected an image whose sides are multiples of the stride ",
@@ -128,13 +132,29 @@ std::vector<Refusal> unshuffling_refusals(const std::string& type) {
   };
 }
 
-std::vector<Refusal> soc_refusals() {
-  std::vector<Refusal> list = unshuffling_refusals("soc");
-  list.insert(list.begin(), {[](const Cell& c) { return c.stride == 1 && c.kernel % 2 == 0; },
-                             [](const Cell& c) {
-                               return message("layer (soc): expected an odd kernel, got ",
-                                              c.kernel);
-                             }});
+// The same at a dilation of 2.
+std::vector<Refusal> spread_refusals(const std::string& type) {
+  return {
+      unshuffling_refusals(type)[0],
+      {[](const Cell& c) { return c.stride > 1; },
+       [type](const Cell& c) {
+         return message(type, ": expected a dilation >= 1, and of 1 at a stride, got 2 at stride ",
+                        c.stride);
+       }},
+      {[](const Cell& c) { return does_not_wrap(c, 2 * (c.kernel / 2)); },
+       [type](const Cell& c) {
+         return message(type, ": expected sides of at least ", 2 * (c.kernel / 2), " to wrap, got ",
+                        c.input);
+       }},
+  };
+}
+
+std::vector<Refusal> soc_refusals(std::vector<Refusal> list) {
+  list.insert(list.begin() + 1, {[](const Cell& c) { return c.stride == 1 && c.kernel % 2 == 0; },
+                                 [](const Cell& c) {
+                                   return message("layer (soc): expected an odd kernel, got ",
+                                                  c.kernel);
+                                 }});
   return list;
 }
 
@@ -209,22 +229,45 @@ std::vector<Row> rescaled_rows() {
            [](const Cell& c) {
              return c.zero_padding && c.kernel > std::min(c.input[0], c.input[1]);
            }},
+      {.type = "aol",
+       .options = {{"dilation", std::int64_t{2}}},
+       .property = one_lipschitz,
+       .refusals = spread_refusals("aol"),
+       .stays_on_kinks =
+           [](const Cell& c) {
+             return c.zero_padding && 2 * c.kernel - 1 > std::min(c.input[0], c.input[1]);
+           }},
       {.type = "cpl",
        .property = one_lipschitz,
        .refusals = unshuffling_refusals("cpl"),
        .is_affine = false},
+      {.type = "cpl",
+       .options = {{"dilation", std::int64_t{2}}},
+       .property = one_lipschitz,
+       .refusals = spread_refusals("cpl"),
+       .is_affine = false},
       {.type = "sll",
        .property = one_lipschitz,
        .refusals = unshuffling_refusals("sll"),
        .is_affine = false},
       {.type = "sll",
-       .options = {{"inner", std::int64_t{2}}},
+       .options = {{"inner", std::int64_t{4}}},
        .property = one_lipschitz,
        .refusals = unshuffling_refusals("sll"),
+       .is_affine = false},
+      {.type = "sll",
+       .options = {{"dilation", std::int64_t{2}}},
+       .property = one_lipschitz,
+       .refusals = spread_refusals("sll"),
        .is_affine = false},
       // A series in its folded weight. The vectors of its iteration are constants to the gradient.
       {.type = "soc",
-       .refusals = soc_refusals(),
+       .refusals = soc_refusals(unshuffling_refusals("soc")),
+       .is_homogeneous = false,
+       .parameter_gradient = false},
+      {.type = "soc",
+       .options = {{"dilation", std::int64_t{2}}},
+       .refusals = soc_refusals(spread_refusals("soc")),
        .is_homogeneous = false,
        .parameter_gradient = false},
   };
