@@ -47,7 +47,11 @@ std::string rule(const Operation& o) {
         "part that is not skew at most k",
         o.terms, o.weight, digits_up(o.sigma.upper));
   }
-  if (o.op == "sandwich") {
+  if (o.op == "frequencies") {
+    return fmt::format("L <= {0}: norms of the matrices of {1} at most {0}, circular padding",
+                       digits_up(o.sigma.upper), o.weight);
+  }
+  if (o.op == "sandwich" || o.op == "frequency_sandwich") {
     return fmt::format("L = s^2: singular values of {} at most s = {}", o.weight,
                        digits_up(o.sigma.upper));
   }

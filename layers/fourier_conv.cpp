@@ -5,6 +5,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/frequency_bound.hpp>
+#include <isotape/layers/frequency_operation.hpp>
 #include <isotape/layers/linear.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/matmul_complex.hpp>
@@ -108,6 +109,14 @@ Residual FourierConv2d::residual() const {
 std::unique_ptr<Module> FourierConv2d::materialize(DType dtype) const {
   return std::make_unique<FourierConv2d>(torus_, folded_symbol().to(dtype),
                                          bias_ ? bias_.value().to(dtype) : Tensor());
+}
+
+void FourierConv2d::collect_operations(const std::string& prefix, const Shape& input,
+                                       Operations& operations) const {
+  const Shape output = output_shape(input);
+  const Shape image = append_unshuffle(prefix, input, torus_.stride, operations);
+  operations.push_back(frequency_operation(prefix, folded_symbol(), enclosure().upper,
+                                           bias_ ? bias_.value() : Tensor(), image, output));
 }
 
 void FourierConv2d::collect(const std::string& prefix, ParameterList& parameters) {

@@ -46,6 +46,8 @@ class FourierConv2d final : public Module {
   Spectrum spectrum(const Shape& input) const override;
   Residual residual() const override;
   std::unique_ptr<Module> materialize(DType dtype) const override;
+  void collect_operations(const std::string& prefix, const Shape& input,
+                          std::vector<Operation>& operations) const override;
   void collect(const std::string& prefix, ParameterList& parameters) override;
   void collect_folded(const std::string& prefix, std::vector<NamedTensor>& folded) const override;
   void derive() const override { symbol(); }

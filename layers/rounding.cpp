@@ -153,22 +153,58 @@ Magnitude skew_exp(const Step& s) {
   return {o.bound * s.in.norm, o.bound * s.in.error + error};
 }
 
-// A^T z, z what the activation makes of B x: h is the norm of the computed B x, off by a, and c how
-// far the computed z is off.
-Magnitude sandwich(const Step& s) {
+// W x' of an x' of norm m: >= the norm of what is computed, and how far that is off.
+Magnitude dense_product(const Step& s, double m) {
   const Operation& o = s.operation;
-  const double sigma = o.sigma.upper;
-  const double beta = o.added;
-  constexpr double scale = 0x1p24;
-  const double a = up(s.gamma(o.terms + 2) * o.absolute * s.m() + s.underflow(o.terms, o.absolute));
-  const double h = up(sigma * s.m() + a);
-  const double inner = up(2 * h + beta);
-  const double c = up(2 * a + s.gamma(48) * inner + s.underflow(16, scale, inner));
-  const double z = up(inner + c);
-  if (!(o.absolute * z <= s.arithmetic.largest)) return {infinity, infinity};
-  const double d = up(s.gamma(o.terms + 2) * o.absolute * z + s.underflow(o.terms, o.absolute, z));
-  return {o.bound * s.in.norm + sigma * beta, o.bound * s.in.error + sigma * c + d};
+  const double off =
+      up(s.gamma(o.terms + 2) * o.absolute * m + s.underflow(o.terms, o.absolute, m));
+  if (!(o.absolute * m <= s.arithmetic.largest)) return {infinity, infinity};
+  return {up(o.sigma.upper * m + off), off};
 }
+
+// Likewise U^T Q U x': each transform is off by a factor rho of the norm, and what underflows.
+Magnitude frequency_product(const Step& s, double m) {
+  const Operation& o = s.operation;
+  const std::int64_t h = o.input[0];
+  const std::int64_t w = o.input[1];
+  const std::int64_t t = 2 * std::max(h, w);
+  const auto entries =
+      static_cast<double>(4 * (h + 2) * (w + 2) * std::max(o.weight.dim(1), o.weight.dim(2)));
+  const auto axis = [&](std::int64_t n) {
+    return s.gamma(2 * n + 32) * std::sqrt(2 * static_cast<double>(n));
+  };
+  const double rho = axis(h) + axis(w) + axis(h) * axis(w);
+  const double a = up(rho * m + s.underflow(t, 2, m, entries));
+  const double first = up(m + a);
+  const double b = up(s.gamma(o.terms + 2) * o.absolute * first +
+                      s.underflow(o.terms, o.absolute, first, entries));
+  const double second = up(o.sigma.upper * first + b);
+  const double c = up(rho * second + s.underflow(t, 2, second, entries));
+  if (!(o.absolute * first <= s.arithmetic.largest)) return {infinity, infinity};
+  return {up(second + c), up(o.sigma.upper * a + b + c)};
+}
+
+Magnitude frequencies(const Step& s) {
+  const Operation& o = s.operation;
+  const Magnitude y = frequency_product(s, s.m());
+  const double sum = up(y.norm + o.added);
+  return {o.bound * s.in.norm + o.added,
+          o.bound * s.in.error + y.error + s.gamma(1) * sum + s.underflow(1, 1, sum)};
+}
+
+// A^T z, z what the activation makes of B x: c is how far the computed z is off.
+Magnitude activated(const Step& s, Magnitude (*product)(const Step& s, double m)) {
+  const Operation& o = s.operation;
+  constexpr double scale = 0x1p24;
+  const Magnitude inner = product(s, s.m());
+  const double r = up(2 * inner.norm + o.added);
+  const double c = up(2 * inner.error + s.gamma(48) * r + s.underflow(16, scale, r));
+  const double last = product(s, up(r + c)).error;
+  return {o.bound * s.in.norm + o.sigma.upper * o.added,
+          o.bound * s.in.error + o.sigma.upper * c + last};
+}
+Magnitude sandwich(const Step& s) { return activated(s, dense_product); }
+Magnitude frequency_sandwich(const Step& s) { return activated(s, frequency_product); }
 
 // x less a mean of t entries: |mean| <= |x|, each computed to gamma(t + 2), and one subtraction.
 Magnitude layer_center(const Step& s) {
@@ -240,6 +276,8 @@ constexpr std::array rules = {
     Rule{"potential", potential},
     Rule{"skew_exp", skew_exp},
     Rule{"sandwich", sandwich},
+    Rule{"frequencies", frequencies},
+    Rule{"frequency_sandwich", frequency_sandwich},
     Rule{"layer_center", layer_center},
     Rule{"affine", affine},
     Rule{"householder", householder},

@@ -10,6 +10,7 @@
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/layers/linear.hpp>
 #include <isotape/layers/operation.hpp>
+#include <isotape/layers/sandwich_operation.hpp>
 #include <isotape/layers/site.hpp>
 #include <isotape/ops/cayley.hpp>
 #include <isotape/ops/cayley_factor.hpp>
@@ -180,32 +181,10 @@ Enclosure Sandwich::enclosure() const {
           "|A A^T + B B^T| <= 1 + its proved residual, times sqrt(gamma)"};
 }
 
-// >= the norm of what the activation gives for x = 0: s (sigma(0) + |b|), s = sqrt(2) exp(psi).
-double Sandwich::offset_bound() const {
-  const double at_zero = options_.activation == SlopeRestricted::softplus  ? std::numbers::ln2
-                         : options_.activation == SlopeRestricted::sigmoid ? 0.5
-                                                                           : 0;
-  std::vector<double> moved;
-  std::vector<double> constant;
-  for (std::int64_t j = 0; j < out_; ++j) {
-    const double s = std::numbers::sqrt2 * std::exp(psi_.value().at(j)) * (1 + 0x1p-48);
-    moved.push_back(bias_ ? s * bias_.value().at(j) : 0);
-    constant.push_back(s * at_zero);
-  }
-  return bound_sum(norm_bound(Tensor::of(moved, {out_}, DType::f64)),
-                   norm_bound(Tensor::of(constant, {out_}, DType::f64))) *
-         (1 + 0x1p-48);
-}
-
 void Sandwich::collect_operations(const std::string& prefix, const Shape& input,
                                   Operations& operations) const {
   const Shape output = output_shape(input);
-  if (options_.gamma != 1) {
-    const double root = std::sqrt(options_.gamma);
-    operations.push_back(
-        plain_operation(prefix + "gain.", "gain", input, input, {{"value", root}}));
-    operations.back().bound = root;
-  }
+  append_gain(prefix, input, options_.gamma, operations);
   const Tensor bias = bias_ ? bias_.value() : Tensor();
   if (options_.output) {
     const Tensor last = folded_last();
@@ -218,17 +197,8 @@ void Sandwich::collect_operations(const std::string& prefix, const Shape& input,
   layer.op = "sandwich";
   layer.input = input;
   layer.output = output;
-  layer.options = {{"activation", std::string(isotape::name(options_.activation))}};
-  layer.tensors.emplace_back("psi", prefix + "psi");
-  if (bias_) layer.tensors.emplace_back("bias", prefix + "bias");
-  layer.sigma.lower = 0;
-  layer.bound = bound_product(layer.sigma.upper, layer.sigma.upper);
   layer.terms = std::max(in_, out_);
-  layer.added = offset_bound();
-  constexpr double largest_psi = 16;
-  if (!(max_abs(psi_.value()) <= largest_psi)) {
-    layer.absolute = std::numeric_limits<double>::infinity();
-  }
+  add_activation(prefix, psi_.value(), bias, options_.activation, layer);
   operations.push_back(std::move(layer));
 }
 

@@ -57,7 +57,6 @@ class Sandwich final : public Module {
 
  private:
   Sandwich(const Sandwich& original, Tensor weight, DType dtype);
-  double offset_bound() const;
   Tensor folded_last() const;
   Vars halves() const;   // A^T and B^T
   Vars factors() const;  // what the transform is made of, see cayley_factor; or nothing

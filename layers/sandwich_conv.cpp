@@ -1,12 +1,15 @@
 #include <isotape/layers/sandwich_conv.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include <isotape/core/error.hpp>
 #include <isotape/layers/fourier_conv.hpp>
 #include <isotape/layers/frequency_bound.hpp>
+#include <isotape/layers/frequency_operation.hpp>
 #include <isotape/layers/linear.hpp>
+#include <isotape/layers/sandwich_operation.hpp>
 #include <isotape/ops/cayley_complex.hpp>
 #include <isotape/ops/elementwise.hpp>
 #include <isotape/ops/fourier.hpp>
@@ -142,6 +145,21 @@ Residual SandwichConv2d::residual() const {
 
 std::unique_ptr<Module> SandwichConv2d::materialize(DType dtype) const {
   return std::unique_ptr<Module>(new SandwichConv2d(*this, folded_symbol().to(dtype), dtype));
+}
+
+void SandwichConv2d::collect_operations(const std::string& prefix, const Shape& input,
+                                        Operations& operations) const {
+  const Shape output = output_shape(input);
+  append_gain(prefix, input, options_.gamma, operations);
+  const Shape image = append_unshuffle(prefix, input, torus_.stride, operations);
+  const Tensor symbol = folded_symbol();
+  Operation layer =
+      frequency_operation(prefix, symbol, frequency_norm_bound(symbol), {}, image, output);
+  layer.op = "frequency_sandwich";
+  layer.terms = 2 * std::max(image[2], c_out_);
+  add_activation(prefix, psi_.value(), bias_ ? bias_.value() : Tensor(), options_.activation,
+                 layer);
+  operations.push_back(std::move(layer));
 }
 
 void SandwichConv2d::collect(const std::string& prefix, ParameterList& parameters) {

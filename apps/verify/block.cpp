@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include <isotape/apps/verify/frequencies.hpp>
+
 namespace isotape::verify {
 namespace {
 
@@ -106,17 +108,18 @@ Block skew_exp(const Layer& layer, const Block& x) {
 Block sandwich(const Layer& layer, const Block& x) {
   const std::string& name = layer.op->activation;
   const bool homogeneous = name == "relu" || name == "identity";
-  Block z = linear(layer.maps[0], x);
-  for (std::int64_t j = 0; j < layer.out.channels; ++j) {
-    const double s = layer.scale[j];
-    const double shift = s * layer.bias[j];
-    double* const v = z.at(j);
+  const auto product = layer.op->op == "sandwich" ? linear : frequencies;
+  Block z = product(layer.maps[0], x);
+  for (std::int64_t e = 0; e < layer.out.size(); ++e) {
+    const double s = layer.scale[e % layer.out.channels];
+    const double shift = s * layer.bias[e % layer.out.channels];
+    double* const v = z.at(e);
     for_lanes([&](std::int64_t l) {
       const double t = 2 * v[l] + shift;
       v[l] = homogeneous ? activated(name, t) : s * activated(name, t / s);
     });
   }
-  return linear(layer.maps[1], z);
+  return product(layer.maps[1], z);
 }
 
 }  // namespace isotape::verify

@@ -132,6 +132,8 @@ const std::map<std::string, std::vector<std::string_view>, std::less<>>& options
       {"potential", {"weight", "bias", "padding", "before", "after", "sigma"}},
       {"skew_exp", {"weight", "terms", "padding", "before", "after", "sigma"}},
       {"sandwich", {"weight", "psi", "bias", "activation", "sigma"}},
+      {"frequencies", {"weight", "bias", "sigma"}},
+      {"frequency_sandwich", {"weight", "psi", "bias", "activation", "sigma"}},
       {"gain", {"value"}},
       {"sum", {"branches"}},
       {"concat", {"branches"}},

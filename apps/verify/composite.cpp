@@ -72,7 +72,8 @@ double libm_up(double x) { return mul_up(x, 1 + 0x1p-50); }
 }  // namespace
 
 bool is_composite(const Operation& o) {
-  return o.op == "potential" || o.op == "skew_exp" || o.op == "sandwich";
+  return o.op == "potential" || o.op == "skew_exp" || o.op == "sandwich" ||
+         o.op == "frequency_sandwich";
 }
 
 void resolve_potential(Layer& layer, const WeightsFile& weights) {
@@ -102,26 +103,18 @@ void resolve_skew_exp(Layer& layer, const WeightsFile& weights) {
   layer.skewness = inflated(layer.skewness, static_cast<double>(map.products) + 1);
 }
 
-// Psi beyond e^16 is refused to every arithmetic: A is taken as infinite.
-void resolve_sandwich(Layer& layer, const WeightsFile& weights) {
+// |psi| beyond 16 is refused to every arithmetic: A is taken as infinite.
+void resolve_activation(Layer& layer, const WeightsFile& weights) {
   const Operation& o = *layer.op;
-  const StoredTensor& w = weights.at(o.weight, 2);
-  const std::int64_t q = w.shape[1];
-  const std::int64_t p = w.shape[0] - q;
-  expect(layer.in.flat && layer.in.channels == p, o,
-         "an input of as many entries as the weight has rows beyond its columns", layer.in);
   const bool known = o.activation == "relu" || o.activation == "softplus" ||
                      o.activation == "tanh" || o.activation == "sigmoid" ||
                      o.activation == "identity";
   expect(known, o, "activation: relu, softplus, tanh, sigmoid or identity", layer.in);
-  layer.out.channels = q;
-  layer.filters = w.shape;
-  layer.products = std::max(p, q);
-  layer.absolute = absolute_bound(w.entries, p + q, q, 1, 1);
   add_bias(layer, weights);
   const double at_zero = o.activation == "softplus"  ? std::numbers::ln2
                          : o.activation == "sigmoid" ? 0.5
                                                      : 0;
+  const std::int64_t q = layer.out.channels;
   const StoredTensor& psi = weights.at(o.psi, std::vector<std::int64_t>{q});
   std::vector<double> moved;
   std::vector<double> constant;
@@ -133,7 +126,22 @@ void resolve_sandwich(Layer& layer, const WeightsFile& weights) {
       layer.absolute = std::numeric_limits<double>::infinity();
     }
   }
-  layer.added = libm_up(add_up(norm_up(moved), norm_up(constant)));
+  layer.added = mul_up(libm_up(add_up(norm_up(moved), norm_up(constant))),
+                       sqrt_up(static_cast<double>(layer.out.pixels())));
+}
+
+void resolve_sandwich(Layer& layer, const WeightsFile& weights) {
+  const Operation& o = *layer.op;
+  const StoredTensor& w = weights.at(o.weight, 2);
+  const std::int64_t q = w.shape[1];
+  const std::int64_t p = w.shape[0] - q;
+  expect(layer.in.flat && layer.in.channels == p, o,
+         "an input of as many entries as the weight has rows beyond its columns", layer.in);
+  layer.out.channels = q;
+  layer.filters = w.shape;
+  layer.products = std::max(p, q);
+  layer.absolute = absolute_bound(w.entries, p + q, q, 1, 1);
+  resolve_activation(layer, weights);
   Layer inner = dense_map(layer, layer.in, p);
   Layer outer = dense_map(layer, layer.out, q);
   for (std::int64_t j = 0; j < q; ++j) {
@@ -148,7 +156,7 @@ void resolve_sandwich(Layer& layer, const WeightsFile& weights) {
 double composite_lipschitz(const Layer& layer) {
   const Operation& o = *layer.op;
   const double sigma = o.sigma.upper;
-  if (o.op == "sandwich") return mul_up(sigma, sigma);
+  if (o.op == "sandwich" || o.op == "frequency_sandwich") return mul_up(sigma, sigma);
   if (o.op == "potential") return std::max(1.0, sub_up(mul_up(sigma, sigma), 1));
   double rest = 1;
   for (std::int64_t i = 1; i <= o.terms; ++i) {

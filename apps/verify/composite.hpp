@@ -5,7 +5,7 @@
 namespace isotape::verify {
 
 // Operations of more than one linear map, whose bound is not the product of theirs: `potential`,
-// `skew_exp`, `sandwich`.
+// `skew_exp`, `sandwich`; and `frequency_sandwich`, see frequencies.hpp.
 
 bool is_composite(const Operation& operation);
 
@@ -14,6 +14,9 @@ bool is_composite(const Operation& operation);
 void resolve_potential(Layer& layer, const WeightsFile& weights);
 void resolve_skew_exp(Layer& layer, const WeightsFile& weights);
 void resolve_sandwich(Layer& layer, const WeightsFile& weights);
+
+/// Fills in what the activation of a sandwich needs: bias, scale, added.
+void resolve_activation(Layer& layer, const WeightsFile& weights);
 
 /// >= the Lipschitz constant of a composite layer, from the sigma that it records.
 double composite_lipschitz(const Layer& layer);

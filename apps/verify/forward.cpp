@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <isotape/apps/verify/block.hpp>
+#include <isotape/apps/verify/frequencies.hpp>
 #include <isotape/apps/verify/householder.hpp>
 
 namespace isotape::verify {
@@ -246,7 +247,8 @@ Block apply(const Layer& layer, const Block& x) {
   if (op == "householder") return householder(layer, x);
   if (op == "potential") return potential(layer, x);
   if (op == "skew_exp") return skew_exp(layer, x);
-  if (op == "sandwich") return sandwich(layer, x);
+  if (op == "frequencies") return frequencies(layer, x);
+  if (op == "sandwich" || op == "frequency_sandwich") return sandwich(layer, x);
   if (op != "center" && op != "bias" && op != "affine") return moved(layer, x);
   Block y = op == "affine" ? scaled(layer, x) : x;
   add_bias(layer, y);

@@ -8,6 +8,7 @@
 #include <isotape/apps/verify/composite.hpp>
 #include <isotape/apps/verify/convolution_enclosure.hpp>
 #include <isotape/apps/verify/failure.hpp>
+#include <isotape/apps/verify/frequencies.hpp>
 #include <isotape/apps/verify/householder.hpp>
 #include <isotape/apps/verify/linear_map.hpp>
 #include <isotape/apps/verify/matrix_enclosure.hpp>
@@ -165,6 +166,10 @@ Layer resolve_layer(const Operation& o, const Extents& in, const WeightsFile& we
     resolve_skew_exp(layer, weights);
   } else if (o.op == "sandwich") {
     resolve_sandwich(layer, weights);
+  } else if (o.op == "frequencies") {
+    resolve_frequencies(layer, weights);
+  } else if (o.op == "frequency_sandwich") {
+    resolve_frequency_sandwich(layer, weights);
   } else if (o.op == "l2pool" || o.op == "avgpool") {
     resolve_pool(layer);
   } else if (!o.branches.empty() || o.op == "sum" || o.op == "concat" || o.op == "split") {
@@ -197,10 +202,15 @@ Network resolve(const Chain& layers, Extents input, const WeightsFile& weights) 
   return network;
 }
 
-bool has_sigma(const Operation& o) { return o.op == "linear" || o.op == "conv" || is_composite(o); }
+bool has_sigma(const Operation& o) {
+  return o.op == "linear" || o.op == "conv" || o.op == "frequencies" || is_composite(o);
+}
 
 Enclosure own_sigma(const Layer& layer, const WeightsFile& weights) {
   const Operation& o = *layer.op;
+  if (o.op == "frequencies" || o.op == "frequency_sandwich") {
+    return frequencies_enclosure(layer, weights);
+  }
   const StoredTensor& w = weights.at(o.weight, layer.filters);
   if (o.op == "linear" || o.op == "sandwich") {
     return matrix_enclosure(w.entries, w.shape[0], w.shape[1]);
@@ -218,7 +228,7 @@ Enclosure own_sigma(const Layer& layer, const WeightsFile& weights) {
 
 double lipschitz(const Layer& layer) {
   const Operation& o = *layer.op;
-  if (o.op == "linear" || o.op == "conv") return o.sigma.upper;
+  if (o.op == "linear" || o.op == "conv" || o.op == "frequencies") return o.sigma.upper;
   if (is_composite(o)) return composite_lipschitz(layer);
   if (o.op == "upsample") return static_cast<double>(o.factor);
   if (o.op == "gain") return std::abs(o.value);

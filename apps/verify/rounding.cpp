@@ -47,7 +47,8 @@ class Rules {
     }
     if (o_.op == "potential") return potential();
     if (o_.op == "skew_exp") return skew_exp();
-    if (o_.op == "sandwich") return sandwich();
+    if (o_.op == "frequencies") return frequencies();
+    if (o_.op == "sandwich" || o_.op == "frequency_sandwich") return sandwich();
     if (o_.op == "center" || o_.op == "bias") {
       const double reach = add_up(m_, layer_.added);
       return {add_up(n_, layer_.added), rounded(gamma(3), reach, underflow(1))};
@@ -145,20 +146,59 @@ class Rules {
     return {mul_up(bound, n_), add_up(mul_up(bound, e_), e)};
   }
 
-  Accuracy sandwich() const {
+  // Of W x for a computed x of norm m: >= the norm of what is computed, and its error.
+  Accuracy dense_product(double m) const {
     const auto t = static_cast<double>(layer_.products);
+    if (overflows(m)) return {infinity, infinity};
+    const double off = lost(t + 2, m, underflow(t, layer_.absolute, m));
+    return {add_up(mul_up(o_.sigma.upper, m), off), off};
+  }
+
+  // Of U^T Q U x. Each transform is off by a factor rho, (1 + rho) = (1 + axis(H)) (1 + axis(W)).
+  Accuracy frequency_product(double m) const {
+    const auto h = static_cast<double>(layer_.in.rows);
+    const auto w = static_cast<double>(layer_.in.columns);
+    const auto t = static_cast<double>(layer_.products);
+    const auto channels = static_cast<double>(std::max(layer_.filters[1], layer_.filters[2]));
+    const double entries = 4 * (h + 2) * (w + 2) * channels;
     const double sigma = o_.sigma.upper;
+    const auto axis = [&](double n) { return mul_up(gamma(2 * n + 32), sqrt_up(2 * n)); };
+    const double rho = add_up(add_up(axis(h), axis(w)), mul_up(axis(h), axis(w)));
+    const auto transform = [&](double norm) {
+      return add_up(mul_up(rho, norm), underflow(2 * std::max(h, w), 2, norm, entries));
+    };
+    const double a = transform(m);
+    const double first = add_up(m, a);
+    if (overflows(first)) return {infinity, infinity};
+    const double b = lost(t + 2, first, underflow(t, layer_.absolute, first, entries));
+    const double second = add_up(mul_up(sigma, first), b);
+    const double c = transform(second);
+    return {add_up(second, c), add_up(mul_up(sigma, a), add_up(b, c))};
+  }
+
+  Accuracy frequencies() const {
+    const Accuracy y = frequency_product(m_);
+    const double sum = add_up(y.norm, layer_.added);
+    const double last = add_up(mul_up(gamma(1), sum), underflow(1, 1, sum));
+    const double sigma = o_.sigma.upper;
+    return {add_up(mul_up(sigma, n_), layer_.added),
+            add_up(mul_up(sigma, e_), add_up(y.error, last))};
+  }
+
+  Accuracy sandwich() const {
+    const auto product = [&](double m) {
+      return o_.op == "sandwich" ? dense_product(m) : frequency_product(m);
+    };
     const double beta = layer_.added;
-    const double a = lost(t + 2, m_, underflow(t, layer_.absolute, m_));
-    const double h = add_up(mul_up(sigma, m_), a);
-    const double inner = add_up(2 * h, beta);
-    const double c = add_up(2 * a, add_up(mul_up(gamma(48), inner), underflow(16, 0x1p24, inner)));
-    const double z = add_up(inner, c);
-    if (overflows(m_) || overflows(z)) return {n_, infinity};
-    const double d = lost(t + 2, z, underflow(t, layer_.absolute, z));
+    const Accuracy inner = product(m_);
+    const double r = add_up(2 * inner.norm, beta);
+    const double c =
+        add_up(2 * inner.error, add_up(mul_up(gamma(48), r), underflow(16, 0x1p24, r)));
+    const double last = product(add_up(r, c)).error;
     const double bound = lipschitz(layer_);
-    const double own = add_up(mul_up(sigma, c), d);
-    return {add_up(mul_up(bound, n_), mul_up(sigma, beta)), add_up(mul_up(bound, e_), own)};
+    const double sigma = o_.sigma.upper;
+    return {add_up(mul_up(bound, n_), mul_up(sigma, beta)),
+            add_up(mul_up(bound, e_), add_up(mul_up(sigma, c), last))};
   }
 
   double centered() const {

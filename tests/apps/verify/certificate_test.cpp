@@ -39,7 +39,8 @@ bool starts_with_certificate(const std::string& text) {
 }  // namespace
 
 TEST_CASE("parse_certificate: reads back to the bit what was written") {
-  for (const SmallCertificate& small : {small_certificate(), every_operation()}) {
+  for (const SmallCertificate& small :
+       {small_certificate(), every_operation(), every_composite()}) {
     CHECK(to_json(parse_certificate(small.text())) == small.json);
   }
 }

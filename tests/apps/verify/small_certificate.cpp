@@ -68,6 +68,13 @@ Tensors every_tensor() {
   tensors.add("second.weight", {3, 2, 4, 4}, 0.1);
   tensors.add("second.bias", {3}, 0.1);
   tensors.add("mix", {1}, 1);
+  tensors.add("fc.weight", {3, 4}, 0.5);
+  tensors.add("fc.bias", {3}, 0.1);
+  return tensors;
+}
+
+Tensors composite_tensors() {
+  Tensors tensors;
   tensors.add("kinks.lower", {5}, 0.1);
   tensors.add("kinks.upper", {5}, 0.1);
   tensors.add("bias", {5}, 0.1);
@@ -75,10 +82,15 @@ Tensors every_tensor() {
   tensors.add("affine.shift", {5}, 0.1);
   tensors.add("mirror.theta", {2}, 2);
   tensors.add("sectors.theta", {3, 2}, 2);
-  tensors.add("potential.weight", {3, 5, 2, 3}, 0.1);
+  tensors.add("potential.weight", {3, 5, 2, 3}, 0.25);
   tensors.add("potential.bias", {3}, 0.1);
   tensors.add("series.weight", {5, 5, 3, 3}, 0.03);
-  tensors.add("sandwich.weight", {9, 4}, 0.3);
+  tensors.add("frequencies.weight", {12, 5, 5, 2}, 0.2);
+  tensors.add("frequencies.bias", {5}, 0.1);
+  tensors.add("smooth.weight", {12, 10, 5, 2}, 0.25);
+  tensors.add("smooth.psi", {5}, 0.5);
+  tensors.add("smooth.bias", {5}, 0.1);
+  tensors.add("sandwich.weight", {9, 4}, 0.5);
   tensors.add("sandwich.psi", {4}, 0.5);
   tensors.add("sandwich.bias", {4}, 0.1);
   tensors.add("fc.weight", {3, 4}, 0.5);
@@ -86,7 +98,7 @@ Tensors every_tensor() {
   return tensors;
 }
 
-// Composite operations of images of 4 channels, and of vectors.
+// Composite operations of images of 4 x 4 x 1, and of vectors [5].
 Chain pixel_composites() {
   Operation kinks = with(named("nact"), &Operation::lower, "kinks.lower");
   kinks.upper = "kinks.upper";
@@ -100,6 +112,9 @@ Chain pixel_composites() {
   series.circular = true;
   series.before = series.after = {1, 1};
   series.terms = 3;
+  Operation smooth = affine("frequency_sandwich", "smooth");
+  smooth.psi = "smooth.psi";
+  smooth.activation = "tanh";
   return {
       with(named("channel_pad"), &Operation::channels, 5),
       with(named("shift"), &Operation::distance, 1),
@@ -108,6 +123,8 @@ Chain pixel_composites() {
       scaled,
       potential,
       series,
+      affine("frequencies", "frequencies"),
+      smooth,
   };
 }
 Chain dense_composites() {
@@ -122,8 +139,6 @@ Chain dense_composites() {
       sectors,
   };
 }
-
-void append(const Chain& more, Chain& to) { to.insert(to.end(), more.begin(), more.end()); }
 
 // The network's images, and what can be claimed of them: everything, for the checker to confirm.
 SmallCertificate certified(Certificate c, const Tensors& tensors) {
@@ -255,10 +270,19 @@ SmallCertificate every_operation() {
       joined("split", with(named("sort"), &Operation::size, 3)),
       convex,
       with(named("first_channels"), &Operation::channels, 4),
+      avgpool,
+      joined("sum", named("relu")),
+      named("global_avgpool"),
+      affine("linear", "fc"),
   };
-  append(pixel_composites(), c.layers);
-  append({avgpool, joined("sum", named("relu")), named("global_avgpool")}, c.layers);
-  append(dense_composites(), c.layers);
-  c.layers.push_back(affine("linear", "fc"));
   return certified(std::move(c), every_tensor());
+}
+
+SmallCertificate every_composite() {
+  Certificate c;
+  c.layers = pixel_composites();
+  c.layers.push_back(named("global_avgpool"));
+  for (const Operation& operation : dense_composites()) c.layers.push_back(operation);
+  c.layers.push_back(affine("linear", "fc"));
+  return certified(std::move(c), composite_tensors());
 }

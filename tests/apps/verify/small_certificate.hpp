@@ -24,8 +24,10 @@ struct SmallCertificate {       // NOLINT(bugprone-exception-escape): moving JSO
 /// A convolution, a sort, a dense layer; 5 images of 4 x 4 pixels, 3 classes.
 SmallCertificate small_certificate();
 
-/// A network with every operation that there is.
+/// A network with every simple operation, and one with those that are made of several maps or of
+/// angles.
 SmallCertificate every_operation();
+SmallCertificate every_composite();
 
 /// The bytes of a safetensors file of f32 tensors.
 std::string safetensors_of(const std::map<std::string, isotape::verify::StoredTensor>& tensors);

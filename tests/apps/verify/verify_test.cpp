@@ -78,7 +78,8 @@ ordered_json claims_more(const Path& at, const ordered_json& value) {
 }  // namespace
 
 TEST_CASE("verify: a certificate of confirmed numbers holds, in one line") {
-  for (const SmallCertificate& small : {small_certificate(), every_operation()}) {
+  for (const SmallCertificate& small :
+       {small_certificate(), every_operation(), every_composite()}) {
     const Files files(small);
     const verify::Verdict recorded = files.check(small.text());
     CAPTURE(recorded.line);
@@ -95,7 +96,8 @@ TEST_CASE("verify: a certificate of confirmed numbers holds, in one line") {
 }
 
 TEST_CASE("verify: the least number that claims more fails its line of the proof") {
-  for (const SmallCertificate& small : {small_certificate(), every_operation()}) {
+  for (const SmallCertificate& small :
+       {small_certificate(), every_operation(), every_composite()}) {
     const Files files(small);
     int changed = 0;
     for_each_leaf(small.json, Path(), [&](const Path& at, const ordered_json& value) {
@@ -122,7 +124,8 @@ TEST_CASE("verify: the least number that claims more fails its line of the proof
 // weights; larger norms, bounds and errors; smaller radii and counts; rows of other eps; a border
 // that no window reaches.
 TEST_CASE("verify: with data, no leaf can be changed that is not for people or claims less") {
-  for (const SmallCertificate& small : {small_certificate(), every_operation()}) {
+  for (const SmallCertificate& small :
+       {small_certificate(), every_operation(), every_composite()}) {
     const Files files(small);
     for_each_leaf(small.json, Path(), [&](const Path& at, const ordered_json& value) {
       const std::string path = at.to_string();
