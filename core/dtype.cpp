@@ -10,6 +10,8 @@ std::string_view name(DType dtype) {
       return "f32";
     case DType::f64:
       return "f64";
+    case DType::bf16:
+      return "bf16";
     case DType::u8:
       break;
   }
@@ -22,6 +24,8 @@ std::size_t size_of(DType dtype) {
       return 4;
     case DType::f64:
       return 8;
+    case DType::bf16:
+      return 2;
     case DType::u8:
       break;
   }

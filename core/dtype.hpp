@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
@@ -12,10 +13,36 @@
 namespace isotape {
 
 /// Element type of a Tensor, known at run time. Training is f32; f64 serves gradient checks and
-/// certificates; u8 holds pixels, labels of images and masks.
-enum class DType : std::uint8_t { f32, f64, u8 };
+/// certificates; u8 holds pixels, labels of images and masks; bf16 holds operands of large products
+/// and is no type to compute in.
+enum class DType : std::uint8_t { f32, f64, u8, bf16 };
 
-/// "f32", "f64" or "u8".
+/// The upper half of a float: its range with 8 significant bits. Conversion to it rounds to
+/// nearest, ties to even; NaN stays NaN.
+class BFloat16 {
+ public:
+  BFloat16() = default;
+  explicit BFloat16(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t to_even = 0x7fffU + ((bits >> 16U) & 1U);
+    const bool is_nan = (bits & 0x7fffffffU) > 0x7f800000U;
+    bits_ = static_cast<std::uint16_t>((is_nan ? bits | 0x400000U : bits + to_even) >> 16U);
+  }
+  explicit operator float() const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits_) << 16U);
+  }
+
+ private:
+  std::uint16_t bits_;
+};
+
+/// In what the layers multiply activations by weights.
+enum class Precision : std::uint8_t {
+  full,  ///< in the type of the operands
+  bf16,  ///< operands of f32 rounded to bf16, sums in f32
+};
+
+/// "f32", "f64", "u8" or "bf16".
 std::string_view name(DType dtype);
 
 /// Bytes of one element.
@@ -30,6 +57,8 @@ constexpr DType dtype_of() {
     return DType::f32;
   } else if constexpr (std::is_same_v<T, double>) {
     return DType::f64;
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    return DType::bf16;
   } else {
     static_assert(std::is_same_v<T, std::uint8_t>, "no DType for this element type");
     return DType::u8;

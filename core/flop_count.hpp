@@ -24,8 +24,9 @@ struct FlopCount {
   double f32 = 0;          ///< BLAS and LAPACK in single precision
   double f64 = 0;          ///< the same in double precision
   double convolution = 0;  ///< of oneDNN, f32
+  double bf16 = 0;         ///< of oneDNN, convolutions and products of bf16
 
-  double total() const { return f32 + f64 + convolution; }
+  double total() const { return f32 + f64 + convolution + bf16; }
 };
 FlopCount operator-(const FlopCount& a, const FlopCount& b);
 FlopCount operator+(const FlopCount& a, const FlopCount& b);

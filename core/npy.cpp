@@ -38,6 +38,7 @@ constexpr std::array<Element, 3> elements{
 std::string_view descr_of(DType dtype) {
   const auto* found = std::find_if(elements.begin(), elements.end(),
                                    [&](const Element& element) { return element.dtype == dtype; });
+  require<ValueError>(found != elements.end(), "save_npy: expected f32, f64 or u8, got ", dtype);
   return found->descr;
 }
 

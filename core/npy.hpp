@@ -9,7 +9,7 @@ namespace isotape {
 /// Writes a tensor as NumPy's .npy file, version 1.0, in row-major order: `<f4`, `<f8` or `|u1`.
 /// Equal tensors give equal bytes. The file is replaced whole or not at all.
 ///
-/// @throws ValueError  for an absent tensor
+/// @throws ValueError  for an absent tensor, or one of bf16, which NumPy does not know
 /// @throws IoError     if the file cannot be written; the earlier file is kept
 void save_npy(const std::filesystem::path& path, const Tensor& tensor);
 

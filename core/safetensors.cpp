@@ -49,6 +49,8 @@ const char* format_name(DType dtype) {
       return "F64";
     case DType::u8:
       return "U8";
+    case DType::bf16:
+      return "BF16";
   }
   return "";
 }
@@ -148,10 +150,10 @@ std::vector<std::int64_t> integers(const InputFile& file, const std::string& nam
 }
 
 DType read_dtype(const InputFile& file, const std::string& name, const json& field) {
-  for (const DType dtype : {DType::f32, DType::f64, DType::u8}) {
+  for (const DType dtype : {DType::f32, DType::f64, DType::u8, DType::bf16}) {
     if (field == format_name(dtype)) return dtype;
   }
-  fail_entry(file, name, R"(dtype "F32", "F64" or "U8")", field);
+  fail_entry(file, name, R"(dtype "F32", "F64", "U8" or "BF16")", field);
 }
 
 Shape read_shape(const InputFile& file, const std::string& name, const json& field) {

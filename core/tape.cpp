@@ -30,7 +30,9 @@ Tensor Var::grad() const {
   return tape_->nodes_.at(node_).outputs.at(output_).grad;
 }
 
-Tape::Tape() : previous_(active_tape) { active_tape = this; }
+Tape::Tape(Precision precision) : precision_(precision), previous_(active_tape) {
+  active_tape = this;
+}
 
 Tape::~Tape() {
   // Out of the chain of active tapes, wherever in it: tapes may end in any order.
@@ -43,6 +45,10 @@ Tape::~Tape() {
 }
 
 Tape* Tape::active() { return active_tape; }
+
+Precision Tape::active_precision() {
+  return active_tape == nullptr ? Precision::full : active_tape->precision_;
+}
 
 Paused::Paused() : active_(active_tape) { active_tape = nullptr; }
 

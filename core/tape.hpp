@@ -78,13 +78,16 @@ class Tape {
   using Vjp = std::function<Tensors(Tensors dys, Needs needs)>;
   using Jvp = std::function<Tensors(const Tensors& dxs)>;
 
-  Tape();
+  /// @param precision  of the products of activations and weights that layers record here
+  explicit Tape(Precision precision = Precision::full);
   ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
   /// The tape that records on this thread; null if none does.
   static Tape* active();
+  /// That of the active tape; full, if none records.
+  static Precision active_precision();
 
   /// A value nobody computed, whose gradient is wanted.
   /// @param sink  if given, backward adds the gradient to *sink (sets it, if absent)
@@ -151,6 +154,7 @@ class Tape {
   void accumulate(const Node& from, std::size_t input, Tensor grad);
   std::vector<Node> nodes_;
   std::unordered_map<const void*, Remembered> remembered_;
+  Precision precision_;
   Tape* previous_;
 };
 

@@ -8,6 +8,7 @@
 #include <limits>
 #include <type_traits>
 
+#include <isotape/core/bfloat16.hpp>
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
 
@@ -19,7 +20,20 @@ constexpr std::int64_t elementwise_grain = 1 << 15;
 template <class F>
 decltype(auto) dispatch_any(DType dtype, F&& f) {
   if (dtype == DType::u8) return std::forward<F>(f).template operator()<std::uint8_t>();
+  if (dtype == DType::bf16) return std::forward<F>(f).template operator()<BFloat16>();
   return dispatch_float(dtype, "tensor", std::forward<F>(f));
+}
+
+// Whatever is to be or was a bf16 passes through f32.
+template <class To, class From>
+To converted(From value) {
+  if constexpr (std::is_same_v<From, BFloat16>) {
+    return static_cast<To>(static_cast<float>(value));
+  } else if constexpr (std::is_same_v<To, BFloat16>) {
+    return To(static_cast<float>(value));
+  } else {
+    return static_cast<To>(value);
+  }
 }
 
 // An exponent of ones alone, which infinities and NaN have, carries into the sign bit when its
@@ -51,7 +65,7 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype) {
 Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
   Tensor result(shape, dtype);
   dispatch_any(dtype, [&]<class T>() {
-    std::fill_n(result.write<T>(), result.size(), static_cast<T>(value));
+    std::fill_n(result.write<T>(), result.size(), converted<T>(value));
   });
   return result;
 }
@@ -60,7 +74,7 @@ Tensor Tensor::eye(std::int64_t n, DType dtype) {
   Tensor result = zeros({n, n}, dtype);
   dispatch_any(dtype, [&]<class T>() {
     T* data = result.write<T>();
-    for (std::int64_t i = 0; i < n; ++i) data[i * n + i] = T(1);
+    for (std::int64_t i = 0; i < n; ++i) data[i * n + i] = converted<T>(1);
   });
   return result;
 }
@@ -71,7 +85,7 @@ Tensor Tensor::of(std::span<const double> values, const Shape& shape, DType dtyp
   Tensor result(shape, dtype);
   dispatch_any(dtype, [&]<class T>() {
     std::transform(values.begin(), values.end(), result.write<T>(),
-                   [](double value) { return static_cast<T>(value); });
+                   [](double value) { return converted<T>(value); });
   });
   return result;
 }
@@ -103,7 +117,7 @@ std::span<std::byte> Tensor::write_bytes() {
 double Tensor::at(std::int64_t index) const {
   require<ShapeError>(0 <= index && index < size(), "tensor: expected an index below ", size(),
                       ", got ", index);
-  return dispatch_any(dtype_, [&]<class T>() { return static_cast<double>(data<T>()[index]); });
+  return dispatch_any(dtype_, [&]<class T>() { return converted<double>(data<T>()[index]); });
 }
 
 double Tensor::item() const {
@@ -142,12 +156,20 @@ Tensor Tensor::to(DType dtype) const {
   if (!storage_ || dtype == dtype_) return *this;
   note_copy();
   Tensor result(shape_, dtype);
+  if (dtype_ == DType::f32 && dtype == DType::bf16) {
+    const auto* const source = data<float>();
+    auto* const target = result.write<BFloat16>();
+    parallel_for(size(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+      round_to_bf16(end - begin, source + begin, target + begin);
+    });
+    return result;
+  }
   dispatch_any(dtype_, [&]<class From>() {
     const From* source = data<From>();
     dispatch_any(dtype, [&]<class To>() {
       To* target = result.write<To>();
       parallel_for(size(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) target[i] = static_cast<To>(source[i]);
+        for (std::int64_t i = begin; i < end; ++i) target[i] = converted<To>(source[i]);
       });
     });
   });

@@ -26,4 +26,17 @@ std::int64_t parallel_regions();
 /// the only one, so that its bits depend neither on the other jobs nor on num_threads().
 void parallel_jobs(std::int64_t n, const std::function<void(std::int64_t)>& f);
 
+/// While it lives, a library that asks for the number of threads is told one, if this thread is
+/// within a parallel region; it would be told the region's number otherwise.
+class OneThreadWhenNested {
+ public:
+  OneThreadWhenNested();
+  ~OneThreadWhenNested();
+  OneThreadWhenNested(const OneThreadWhenNested&) = delete;
+  OneThreadWhenNested& operator=(const OneThreadWhenNested&) = delete;
+
+ private:
+  int before_;
+};
+
 }  // namespace isotape

@@ -157,7 +157,8 @@ Var Aoc::convolve(const Var& x, const Var& bias) const {
                  .groups = options_.groups,
                  .dilation = options_.dilation,
                  .border = *options_.padding,
-                 .border_mode = options_.padding_mode});
+                 .border_mode = options_.padding_mode,
+                 .precision = Tape::active_precision()});
 }
 
 Shape Aoc::output_shape(const Shape& input) const {

@@ -145,7 +145,8 @@ Conv2dOptions AolConv2d::convolution() const {
   return {.groups = options_.groups,
           .dilation = options_.dilation,
           .border = border_,
-          .border_mode = options_.padding};
+          .border_mode = options_.padding,
+          .precision = Tape::active_precision()};
 }
 
 Shape AolConv2d::output_shape(const Shape& input) const {

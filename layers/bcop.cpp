@@ -172,7 +172,9 @@ Var BcopConv2d::convolve(const Var& x, const Var& bias) const {
   require<ShapeError>(x.value().rank() == 4, "bcop: expected a batch [N, H, W, ", c_in_, "], got ",
                       x.shape());
   output_shape({x.dim(1), x.dim(2), x.dim(3)});
-  return conv2d(x, strided_kernel(), bias, {.stride = options_.stride, .border = border()});
+  return conv2d(
+      x, strided_kernel(), bias,
+      {.stride = options_.stride, .border = border(), .precision = Tape::active_precision()});
 }
 
 Shape BcopConv2d::output_shape(const Shape& input) const {

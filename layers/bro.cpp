@@ -59,11 +59,12 @@ BroLinear::BroLinear(std::int64_t in, std::int64_t out, std::int64_t rank, Rng& 
 }
 
 Var BroLinear::forward(const Var& x) const {
-  return affine(x, derived_.get({&raw_})[0], bias_ ? bias_.var() : Var());
+  return affine(x, derived_.get({&raw_})[0], bias_ ? bias_.var() : Var(), Tape::active_precision());
 }
 
 Unbiased BroLinear::forward_unbiased(const Var& x) const {
-  return {affine(x, derived_.get({&raw_})[0]), bias_ ? bias_.var() : Var()};
+  return {affine(x, derived_.get({&raw_})[0], {}, Tape::active_precision()),
+          bias_ ? bias_.var() : Var()};
 }
 
 Shape BroLinear::output_shape(const Shape& input) const {

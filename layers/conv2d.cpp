@@ -186,7 +186,9 @@ Var Conv2d::convolve(const Var& x, const Var& bias) const {
   require<ShapeError>(x.value().rank() == 4, "conv2d: expected a batch [N, H, W, ", c_in_,
                       "], got ", x.shape());
   output_shape({x.dim(1), x.dim(2), x.dim(3)});
-  return conv2d(x, kernel(), bias, convolution());
+  Conv2dOptions options = convolution();
+  options.precision = Tape::active_precision();
+  return conv2d(x, kernel(), bias, options);
 }
 
 Conv2dOptions Conv2d::convolution() const {

@@ -143,7 +143,8 @@ Var ConvexPotential::forward(const Var& x) const {
   Conv2dOptions conv{.groups = square_.groups,
                      .dilation = square_.dilation,
                      .border = border_,
-                     .border_mode = options_.padding};
+                     .border_mode = options_.padding,
+                     .precision = Tape::active_precision()};
   const Var h = relu(conv2d(entered, made[0], bias, conv));
   conv.border = mirrored(border_);
   const Var step = conv2d(h, made[1], {}, conv);

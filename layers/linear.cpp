@@ -56,11 +56,11 @@ Linear::Linear(std::int64_t in, std::int64_t out, const Parametrization& paramet
 }
 
 Var Linear::forward(const Var& x) const {
-  return affine(x, weight_.var(), bias_ ? bias_.var() : Var());
+  return affine(x, weight_.var(), bias_ ? bias_.var() : Var(), Tape::active_precision());
 }
 
 Unbiased Linear::forward_unbiased(const Var& x) const {
-  return {affine(x, weight_.var()), bias_ ? bias_.var() : Var()};
+  return {affine(x, weight_.var(), {}, Tape::active_precision()), bias_ ? bias_.var() : Var()};
 }
 
 Shape Linear::output_shape(const Shape& input) const {

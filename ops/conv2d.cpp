@@ -6,6 +6,7 @@
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d_choice.hpp>
+#include <isotape/ops/product_bf16.hpp>
 
 namespace isotape {
 namespace {
@@ -69,6 +70,15 @@ Conv2dGeometry geometry(const Shape& x, const Shape& w, const Conv2dOptions& opt
           options.dilation};
 }
 
+// What else there is, is rare and small, or not safe in oneDNN.
+Precision precision_of(const Conv2dGeometry& g, DType dtype, Precision wanted) {
+  if (wanted == Precision::full) return wanted;
+  require_bf16("conv2d");
+  const bool is_strided_point = g.kernel_height == 1 && g.kernel_width == 1 && g.stride > 1;
+  const bool is_dense = g.groups == 1 && g.dilation == 1 && !is_strided_point;
+  return dtype == DType::f32 && g.images > 0 && is_dense ? wanted : Precision::full;
+}
+
 // Sums dy over everything but the filters: plainly within blocks of rows, in f64 across them, so
 // that the rounding error does not grow with the batch.
 Tensor sum_to_bias(const Tensor& dy_tensor) {
@@ -119,7 +129,8 @@ Var conv2d(const Var& x_var, const Var& w_var, const Var& bias_var, const Conv2d
   check(x, w, bias_var.value(), options.groups);
   check_border(x.shape(), options.border, options.border_mode);
   const Frame frame(x.shape(), options.border, options.border_mode);
-  const FramedConv2d conv{frame, geometry(frame.padded_shape(), w.shape(), options)};
+  const Conv2dGeometry g = geometry(frame.padded_shape(), w.shape(), options);
+  const FramedConv2d conv{frame, g, precision_of(g, x.dtype(), options.precision)};
   const Tensor padded_x = conv.padded(x);
   Tensor y = conv.forward(padded_x, w, bias_var.value());
 
@@ -131,8 +142,9 @@ Var conv2d(const Var& x_var, const Var& w_var, const Var& bias_var, const Conv2d
       conv2d_op, std::move(y), {x_var, w_var, bias_var}, {kept_x, kept_w},
       [conv, kept_x, kept_w](const Tensor& dy, Needs needs) -> Grads<3> {
         Grads<3> grads;
-        if (needs(0)) grads[0] = conv.grad_x(dy, kept_w);
-        if (needs(1)) grads[1] = conv.grad_w(kept_x, dy);
+        const Tensor operand = needs(0) || needs(1) ? conv.operand(dy) : Tensor();
+        if (needs(0)) grads[0] = conv.grad_x(operand, kept_w);
+        if (needs(1)) grads[1] = conv.grad_w(kept_x, operand);
         if (needs(2)) grads[2] = sum_to_bias(dy);
         return grads;
       },

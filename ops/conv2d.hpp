@@ -16,6 +16,9 @@ struct Conv2dOptions {
   /// Rows and columns put around x first, as by pad(x, border, border_mode), each >= 0.
   Padding border = {};
   PadMode border_mode = PadMode::circular;
+  /// bf16: of the products of f32 values, forward and backward, where the convolution is dense (one
+  /// group, no dilation, no strided 1x1 kernel). Values of f64 stay what they are.
+  Precision precision = Precision::full;
 };
 
 /// Convolution of a batch of images, that is, as everywhere in deep learning, correlation:
@@ -34,6 +37,8 @@ struct Conv2dOptions {
 /// @return      with H and W those of x with its border, [N, (H + 2 padding - (kh - 1) dilation -
 /// 1) / stride + 1, ..., O]
 /// @throws ShapeError  if the shapes or types do not fit; ValueError if an option is out of range
+/// or
+///                     the CPU has no bf16
 Var conv2d(const Var& x, const Var& w, const Var& bias = {}, const Conv2dOptions& options = {});
 
 /// What conv2d asked of oneDNN since the program began. In the steady state of a training no

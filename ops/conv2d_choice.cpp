@@ -8,24 +8,31 @@
 namespace isotape {
 namespace {
 
+// The type of the images tells those in bf16, which have no other way.
 const Conv2dKernel& kernel_for(const Conv2dGeometry& g, DType dtype) {
   if (g.images == 0) return conv2d_reference;
+  if (dtype == DType::bf16) return conv2d_bf16;
   return dtype == DType::f32 ? conv2d_onednn : conv2d_im2col;
 }
 
 // Sums over many pixels of products with many filters are well-shaped matrix products: patches take
-// 0.8-0.9 of oneDNN's time.
+// 0.8-0.9 of oneDNN's time. In bf16, where a patch is a few long runs: 0.9 of it at 128 and 256
+// channels, but 1.2 and more at 32 (Zen 5).
 const Conv2dKernel& grad_w_kernel_for(const Conv2dGeometry& g, DType dtype) {
   constexpr std::int64_t many_filters = 64;
-  if (g.images > 0 && g.filters >= many_filters && g.groups == 1) return conv2d_im2col;
-  return kernel_for(g, dtype);
+  constexpr std::int64_t many_channels = 128;
+  const bool has_choice = g.images > 0 && g.groups == 1;
+  const bool is_wide =
+      dtype == DType::bf16 ? g.channels >= many_channels : g.filters >= many_filters;
+  return has_choice && is_wide ? conv2d_im2col : kernel_for(g, dtype);
 }
 
 // Into few channels oneDNN's transposed convolution is slow; patches take down to a third of its
 // time.
 const Conv2dKernel& grad_x_kernel_for(const Conv2dGeometry& g, DType dtype) {
   constexpr std::int64_t few_channels = 4;
-  if (g.images > 0 && g.channels <= few_channels && g.groups == 1) return conv2d_im2col;
+  const bool has_choice = g.images > 0 && dtype != DType::bf16 && g.groups == 1;
+  if (has_choice && g.channels <= few_channels) return conv2d_im2col;
   return kernel_for(g, dtype);
 }
 
@@ -102,19 +109,30 @@ Tensor circular_grad_x(const FramedConv2d& c, const Tensor& dy, const Tensor& w)
   return kernel_for(back, dy.dtype()).forward(back, framed(frame, dy), flipped(g, w), {});
 }
 
+DType operand_type(Precision precision, const Tensor& x) {
+  return precision == Precision::bf16 ? DType::bf16 : x.dtype();
+}
+
 }  // namespace
 
+Tensor FramedConv2d::padded(const Tensor& x) const {
+  return is_padded() ? framed(frame, x, operand_type(precision, x)) : operand(x);
+}
+
+Tensor FramedConv2d::operand(const Tensor& dy) const { return dy.to(operand_type(precision, dy)); }
+
 Tensor FramedConv2d::forward(const Tensor& padded_x, const Tensor& w, const Tensor& bias) const {
-  return kernel_for(geometry, w.dtype()).forward(geometry, padded_x, w, bias);
+  return kernel_for(geometry, padded_x.dtype()).forward(geometry, padded_x, w, bias);
 }
 
 Tensor FramedConv2d::grad_x(const Tensor& dy, const Tensor& w) const {
   const Conv2dGeometry& g = geometry;
   const bool is_few = &grad_x_kernel_for(g, dy.dtype()) == &conv2d_im2col;
-  if (dy.dtype() == DType::f32 && g.images > 0 && !is_few) {
+  if (dy.dtype() != DType::f64 && g.images > 0 && !is_few) {
     if (is_circular(*this)) return circular_grad_x(*this, dy, w);
     if (is_made_of_blocks(g)) {
-      const Tensor blocks = conv2d_onednn.grad_x(in_blocks(g), dy, weights_in_blocks(g, w));
+      const Tensor blocks =
+          kernel_for(g, dy.dtype()).grad_x(in_blocks(g), dy, weights_in_blocks(g, w));
       return unframed(frame, blocks, g.stride);
     }
   }

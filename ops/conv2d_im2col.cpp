@@ -3,6 +3,7 @@
 #include <isotape/core/blas.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d_kernel.hpp>
+#include <isotape/ops/product_bf16.hpp>
 
 // The patch of an output pixel is what the filters of a group multiply there: kh kw C/groups values
 // in the order of w. With one row per pixel, the patches P of some images turn the convolution and
@@ -70,7 +71,7 @@ void unfold(const Conv2dGeometry& g, std::int64_t images, const T* x, T* patches
         walk_patch(
             g, i, j,
             [&](auto to, auto from, auto count) { std::copy_n(x + from, count, patches + to); },
-            [&](auto to, auto count) { std::fill_n(patches + to, count, T{0}); });
+            [&](auto to, auto count) { std::fill_n(patches + to, count, T(0.0F)); });
       }
     }
   }
@@ -179,8 +180,40 @@ Tensor grad_x(const Conv2dGeometry& g, const Tensor& dy_tensor, const Tensor& w_
   return dx_tensor;
 }
 
+// dw += dy^T P for bf16 operands of some images, one group.
+void add_rounded_product(const Conv2dGeometry& g, const Tensor& x, const Tensor& dy, Tensor& dw) {
+  const std::int64_t rows = x.dim(0) * pixels(g);
+  Tensor patches = x;
+  if (!is_pointwise(g)) {
+    patches = Tensor({rows, patch(g)}, DType::bf16);
+    unfold(g, x.dim(0), x.data<BFloat16>(), patches.write<BFloat16>());
+  }
+  const Tensor product = multiply_bf16({g.filters, patch(g), rows, true, false}, dy, patches);
+  add_in_place(dw, product.reshaped(g.w_shape()));
+}
+
+// Every thread adds up the products of its images in a dw of its own.
+Tensor rounded_grad_w(const Conv2dGeometry& g, const Tensor& x, const Tensor& dy) {
+  const std::int64_t step = images_per_block(g);
+  const std::int64_t blocks = (g.images + step - 1) / step;
+  const std::int64_t parts = std::min<std::int64_t>(num_threads(), blocks);
+  Tensors partial(static_cast<std::size_t>(parts));
+  parallel_jobs(parts, [&](std::int64_t part) {
+    Tensor dw = Tensor::zeros(g.w_shape());
+    for (std::int64_t block = blocks * part / parts; block < blocks * (part + 1) / parts; ++block) {
+      const std::int64_t first = block * step;
+      const std::int64_t end = std::min(first + step, g.images);
+      add_rounded_product(g, x.rows(first, end), dy.rows(first, end), dw);
+    }
+    partial[part] = std::move(dw);
+  });
+  for (std::size_t part = 1; part < partial.size(); ++part) add_in_place(partial[0], partial[part]);
+  return partial[0];
+}
+
 // Every thread adds up the products of its images in a dw of its own.
 Tensor grad_w(const Conv2dGeometry& g, const Tensor& x_tensor, const Tensor& dy_tensor) {
+  if (x_tensor.dtype() == DType::bf16) return rounded_grad_w(g, x_tensor, dy_tensor);
   const DType dtype = x_tensor.dtype();
   const std::int64_t step = images_per_block(g);
   const std::int64_t blocks = (g.images + step - 1) / step;

@@ -34,9 +34,12 @@ struct Conv2dKernel {
 /// The definition as seven loops, accumulated in f64; any float type, and no images at all. What
 /// the others are tested against.
 extern const Conv2dKernel conv2d_reference;
-/// Patches and GEMM; any float type.
+/// Patches and GEMM; any float type, and in grad_w bf16 for one group.
 extern const Conv2dKernel conv2d_im2col;
 /// oneDNN, f32 only; primitives are cached by geometry and number of threads.
 extern const Conv2dKernel conv2d_onednn;
+/// oneDNN on operands of bf16, sums in f32: x and dy are bf16; w and bias, and what comes out, f32.
+/// @throws Error  on a CPU without instructions for bf16, see cpu_has_bf16()
+extern const Conv2dKernel conv2d_bf16;
 
 }  // namespace isotape

@@ -1,7 +1,7 @@
-#include <omp.h>
 #include <array>
 #include <atomic>
 #include <dnnl.hpp>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -10,8 +10,11 @@
 #include <isotape/core/error.hpp>
 #include <isotape/core/flop_count.hpp>
 #include <isotape/core/tape.hpp>
+#include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/conv2d_kernel.hpp>
+#include <isotape/ops/kept_weights.hpp>
+#include <isotape/ops/product_bf16.hpp>
 
 // The seam to oneDNN, version 2.6 to 3.x. Activations are plain NHWC; the weights, plain OHWI
 // outside, have whatever format the primitive prefers. In training, where they change with every
@@ -21,6 +24,7 @@ namespace isotape {
 namespace {
 
 using dnnl::memory;
+using Type = memory::data_type;
 
 enum class Pass { forward, grad_x, grad_w };
 
@@ -54,27 +58,20 @@ auto describe_backward(const dnnl::engine& engine, const dnnl::primitive_attr& a
 #endif
 
 std::string isa_name(dnnl::cpu_isa isa) {
-  switch (isa) {
-    case dnnl::cpu_isa::sse41:
-      return "sse41";
-    case dnnl::cpu_isa::avx:
-      return "avx";
-    case dnnl::cpu_isa::avx2:
-      return "avx2";
-    case dnnl::cpu_isa::avx2_vnni:
-      return "avx2_vnni";
-    case dnnl::cpu_isa::avx512_core:
-      return "avx512_core";
-    case dnnl::cpu_isa::avx512_core_vnni:
-      return "avx512_core_vnni";
-    case dnnl::cpu_isa::avx512_core_bf16:
-      return "avx512_core_bf16";
-    case dnnl::cpu_isa::avx512_core_amx:
-      return "avx512_core_amx";
-    // Versions differ in what else there is.
-    default:
-      return message("instruction set ", static_cast<unsigned>(isa));
+  using dnnl::cpu_isa;
+  constexpr std::pair<cpu_isa, const char*> names[] = {
+      {cpu_isa::sse41, "sse41"},
+      {cpu_isa::avx, "avx"},
+      {cpu_isa::avx2, "avx2"},
+      {cpu_isa::avx2_vnni, "avx2_vnni"},
+      {cpu_isa::avx512_core, "avx512_core"},
+      {cpu_isa::avx512_core_vnni, "avx512_core_vnni"},
+      {cpu_isa::avx512_core_bf16, "avx512_core_bf16"},
+      {cpu_isa::avx512_core_amx, "avx512_core_amx"}};
+  for (const auto& [known, name] : names) {
+    if (known == isa) return name;
   }
+  return message("instruction set ", static_cast<unsigned>(isa));  // versions differ in the others
 }
 
 // ---- engine, threads
@@ -84,73 +81,41 @@ const dnnl::engine& engine() {
   return cpu;
 }
 
-// A primitive is made for a number of threads and must run on as many: within a parallel region,
-// where oneDNN would take the region's number for its own, that is one.
-class OneThreadWhenNested {
- public:
-  OneThreadWhenNested() : before_(omp_get_max_threads()) {
-    if (omp_in_parallel() != 0) omp_set_num_threads(1);
-  }
-  ~OneThreadWhenNested() {
-    if (omp_in_parallel() != 0) omp_set_num_threads(before_);
-  }
-  OneThreadWhenNested(const OneThreadWhenNested&) = delete;
-  OneThreadWhenNested& operator=(const OneThreadWhenNested&) = delete;
-
- private:
-  int before_;
-};
-
 // ---- primitives
 
-struct Key {
-  Conv2dGeometry geometry;
-  Pass pass;
-  bool bias;
-  int threads;
-  friend bool operator==(const Key& a, const Key& b) {
-    return a.geometry == b.geometry && a.pass == b.pass && a.bias == b.bias &&
-           a.threads == b.threads;
-  }
-};
+// What a primitive is made for; a pass of a convolution or, by its own kind, a product.
+using Key = std::array<std::int64_t, 18>;
+constexpr std::int64_t product_kind = 3;
+
+Key key_of(const Conv2dGeometry& g, Pass pass, Precision precision, bool bias) {
+  return {static_cast<std::int64_t>(pass),
+          static_cast<std::int64_t>(precision),
+          num_threads(),
+          std::int64_t{bias},
+          g.images,
+          g.height,
+          g.width,
+          g.channels,
+          g.filters,
+          g.kernel_height,
+          g.kernel_width,
+          g.out_height,
+          g.out_width,
+          g.stride,
+          g.padding,
+          g.groups,
+          g.dilation};
+}
 
 struct KeyHash {
   std::size_t operator()(const Key& key) const {
-    const Conv2dGeometry& g = key.geometry;
     std::uint64_t hash = 0;
-    for (const std::int64_t part :
-         {g.images, g.height, g.width, g.channels, g.filters, g.kernel_height, g.kernel_width,
-          g.stride, g.padding, g.groups, g.dilation, static_cast<std::int64_t>(key.pass),
-          static_cast<std::int64_t>(key.bias), static_cast<std::int64_t>(key.threads)}) {
+    for (const std::int64_t part : key) {
       hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15U;  // golden ratio
       hash ^= hash >> 32;
     }
     return hash;
   }
-};
-
-// Reordered weights of the last few tensors that inference came with, known by their marks.
-class KeptWeights {
- public:
-  template <class Make>
-  Tensor get(const Tensor& w, Make&& make) {
-    const std::lock_guard lock(mutex_);
-    for (const Slot& slot : slots_) {
-      if (slot.reordered && slot.mark == w.mark()) return slot.reordered;
-    }
-    Slot& slot = slots_.at(next_++ % slots_.size());
-    slot = {w.mark(), make()};
-    return slot.reordered;
-  }
-
- private:
-  struct Slot {
-    Tensor::Mark mark;
-    Tensor reordered;
-  };
-  std::mutex mutex_;
-  std::array<Slot, 8> slots_;
-  std::size_t next_ = 0;
 };
 
 // A primitive with its reorder between plain and preferred weights, if they differ; const and, with
@@ -163,13 +128,12 @@ struct Convolution {
   std::shared_ptr<KeptWeights> kept = std::make_shared<KeptWeights>();
 };
 
-memory::desc activations(const Shape& shape) {
-  return {
-      {shape[0], shape[3], shape[1], shape[2]}, memory::data_type::f32, memory::format_tag::nhwc};
+memory::desc activations(const Shape& shape, Type type) {
+  return {{shape[0], shape[3], shape[1], shape[2]}, type, memory::format_tag::nhwc};
 }
 
 // [G, O/G, C/G, kh, kw] by the strides of OHWI; without groups the first extent falls away.
-memory::desc weights(const Conv2dGeometry& g, bool plain) {
+memory::desc weights(const Conv2dGeometry& g, bool plain, Type type) {
   memory::dims extents = {g.groups, g.group_filters(), g.group_channels(), g.kernel_height,
                           g.kernel_width};
   const std::int64_t pixel = g.group_channels();
@@ -179,8 +143,8 @@ memory::desc weights(const Conv2dGeometry& g, bool plain) {
     extents.erase(extents.begin());
     strides.erase(strides.begin());
   }
-  if (plain) return {extents, memory::data_type::f32, strides};
-  return {extents, memory::data_type::f32, memory::format_tag::any};
+  if (plain) return {extents, type, strides};
+  return {extents, type, memory::format_tag::any};
 }
 
 dnnl::primitive_attr own_scratchpad() {
@@ -189,29 +153,31 @@ dnnl::primitive_attr own_scratchpad() {
   return attributes;
 }
 
-Convolution create(const Key& key) {
-  const Conv2dGeometry& g = key.geometry;
+// In bf16, what a pass reads is bf16 and what it computes f32; weights come and go as f32.
+Convolution create(const Conv2dGeometry& g, Pass pass, Precision precision, bool bias) {
+  const Type read = precision == Precision::bf16 ? Type::bf16 : Type::f32;
   const dnnl::primitive_attr attributes = own_scratchpad();
   const auto direct = dnnl::algorithm::convolution_direct;
-  const memory::desc any_w = weights(g, false);
   const memory::dims stride = {g.stride, g.stride};
   const memory::dims dilation = {g.dilation - 1, g.dilation - 1};  // 0 is dense here
   const memory::dims padding = {g.padding, g.padding};
 
   Convolution c;
-  c.x = activations(g.x_shape());
-  c.y = activations(g.y_shape());
-  c.plain_w = weights(g, true);
-  if (key.bias) c.bias = {{g.filters}, memory::data_type::f32, memory::format_tag::x};
+  c.x = activations(g.x_shape(), pass == Pass::grad_x ? Type::f32 : read);
+  c.y = activations(g.y_shape(), pass == Pass::forward ? Type::f32 : read);
+  c.plain_w = weights(g, true, Type::f32);
+  const memory::desc any_w = weights(g, false, pass == Pass::grad_w ? Type::f32 : read);
+  if (bias) c.bias = {{g.filters}, Type::f32, memory::format_tag::x};
 
   const auto forward = describe<dnnl::convolution_forward>(
-      engine(), attributes, dnnl::prop_kind::forward_training, direct, c.x, any_w, c.bias, c.y,
-      stride, dilation, padding, padding);
-  if (key.pass == Pass::forward) {
+      engine(), attributes, dnnl::prop_kind::forward_training, direct,
+      activations(g.x_shape(), read), weights(g, false, read), c.bias, c.y, stride, dilation,
+      padding, padding);
+  if (pass == Pass::forward) {
     c.primitive = dnnl::convolution_forward(forward);
     c.w = forward.weights_desc();
     c.scratchpad = forward.scratchpad_desc();
-  } else if (key.pass == Pass::grad_x) {
+  } else if (pass == Pass::grad_x) {
     const auto backward = describe_backward<dnnl::convolution_backward_data>(
         engine(), attributes, forward, direct, c.x, any_w, c.y, stride, dilation, padding, padding);
     c.primitive = dnnl::convolution_backward_data(backward);
@@ -227,7 +193,7 @@ Convolution create(const Key& key) {
   ++primitives_created;
 
   if (c.w != c.plain_w) {
-    const bool to_plain = key.pass == Pass::grad_w;
+    const bool to_plain = pass == Pass::grad_w;
     const dnnl::reorder::primitive_desc description(engine(), to_plain ? c.w : c.plain_w, engine(),
                                                     to_plain ? c.plain_w : c.w, attributes);
     c.reorder = dnnl::reorder(description);
@@ -237,21 +203,47 @@ Convolution create(const Key& key) {
   return c;
 }
 
-std::shared_ptr<const Convolution> find_or_create(const Key& key) {
+// c = op(a) op(b) of bf16 matrices, c in f32: x, w and y stand for a, b and c.
+Convolution create(const Bf16Product& p, bool bias) {
+  const dnnl::primitive_attr attributes = own_scratchpad();
+  const auto matrix = [](std::int64_t rows, std::int64_t columns, bool transposed) {
+    return memory::desc({rows, columns}, Type::bf16,
+                        transposed ? memory::format_tag::ba : memory::format_tag::ab);
+  };
+  Convolution c;
+  c.x = matrix(p.m, p.k, p.trans_a);
+  c.w = matrix(p.k, p.n, p.trans_b);
+  c.y = {{p.m, p.n}, Type::f32, memory::format_tag::ab};
+  if (bias) c.bias = {{1, p.n}, Type::f32, memory::format_tag::ab};
+  const auto description = bias
+                               ? describe<dnnl::matmul>(engine(), attributes, c.x, c.w, c.bias, c.y)
+                               : describe<dnnl::matmul>(engine(), attributes, c.x, c.w, c.y);
+  c.primitive = dnnl::matmul(description);
+  c.scratchpad = description.scratchpad_desc();
+  ++primitives_created;
+  return c;
+}
+
+std::shared_ptr<const Convolution> find_or_create(const Key& key,
+                                                  const std::function<Convolution()>& make) {
   static std::mutex mutex;
   static std::unordered_map<Key, std::shared_ptr<const Convolution>, KeyHash> cache;
   const std::lock_guard lock(mutex);
   const auto found = cache.find(key);
   if (found != cache.end()) return found->second;
   if (cache.size() >= largest_cache) cache.clear();
-  return cache.emplace(key, std::make_shared<const Convolution>(create(key))).first->second;
+  return cache.emplace(key, std::make_shared<const Convolution>(make())).first->second;
 }
 
 // ---- calls
 
 memory view(const memory::desc& description, const Tensor& tensor) {
   // oneDNN takes what it only reads as void*, too.
-  return {description, engine(), const_cast<float*>(tensor.data<float>())};  // NOLINT
+  return {description, engine(), const_cast<std::byte*>(tensor.bytes().data())};  // NOLINT
+}
+
+memory written(const memory::desc& description, Tensor& tensor) {
+  return {description, engine(), tensor.write_bytes().data()};
 }
 
 Tensor bytes(const memory::desc& description) {
@@ -264,8 +256,7 @@ void execute(const dnnl::primitive& primitive, const memory::desc& scratchpad,
   if (scratchpad.get_size() > 0) {
     ++scratchpads;
     space = bytes(scratchpad);
-    arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD,
-                               memory(scratchpad, engine(), space.write<std::uint8_t>()));
+    arguments.insert_or_assign(DNNL_ARG_SCRATCHPAD, written(scratchpad, space));
   }
   dnnl::stream stream(engine());
   primitive.execute(stream, arguments);
@@ -279,13 +270,15 @@ void reorder(const Convolution& c, const memory& from, const memory& to) {
 
 // Runs f on the primitive of this pass; an error of oneDNN says which convolution it was.
 template <class F>
-auto with_convolution(const Conv2dGeometry& g, Pass pass, bool bias, F&& f) {
+auto with_convolution(const Conv2dGeometry& g, Pass pass, Precision precision, bool bias, F&& f) {
   const OneThreadWhenNested guard;
-  count_convolution_flops(2 * static_cast<double>(g.y_shape().size()) *
-                          static_cast<double>(g.kernel_height * g.kernel_width) *
-                          static_cast<double>(g.group_channels()));
+  const double flops = 2 * static_cast<double>(g.y_shape().size()) *
+                       static_cast<double>(g.kernel_height * g.kernel_width) *
+                       static_cast<double>(g.group_channels());
+  precision == Precision::bf16 ? count_flops(DType::bf16, flops) : count_convolution_flops(flops);
   try {
-    return f(*find_or_create({g, pass, bias, omp_get_max_threads()}));
+    return f(*find_or_create(key_of(g, pass, precision, bias),
+                             [&] { return create(g, pass, precision, bias); }));
   } catch (const dnnl::error& error) {
     throw Error(message("conv2d: expected oneDNN to compute x ", g.x_shape(), " with w ",
                         g.w_shape(), ", got status ", error.status, ": ", error.what()));
@@ -298,38 +291,39 @@ memory preferred_weights(const Convolution& c, const Tensor& w, Tensor& space, b
   if (!c.reorder) return view(c.w, w);
   const auto reordered = [&] {
     Tensor result = bytes(c.w);
-    reorder(c, view(c.plain_w, w), {c.w, engine(), result.write<std::uint8_t>()});
+    reorder(c, view(c.plain_w, w), written(c.w, result));
     return result;
   };
   space = keep ? c.kept->get(w, reordered) : reordered();
-  // oneDNN takes what it only reads as void*, too.
-  return {c.w, engine(), const_cast<std::uint8_t*>(space.data<std::uint8_t>())};  // NOLINT
+  return view(c.w, space);
 }
 
+template <Precision P>
 Tensor forward(const Conv2dGeometry& g, const Tensor& x, const Tensor& w, const Tensor& bias) {
   // Where nothing records, weights that somebody holds on to are likely to come again.
   const bool keep = Tape::active() == nullptr && !w.unique();
-  return with_convolution(g, Pass::forward, bool(bias), [&](const Convolution& c) {
+  return with_convolution(g, Pass::forward, P, bool(bias), [&](const Convolution& c) {
     Tensor y(g.y_shape());
     Tensor space;
     std::unordered_map<int, memory> arguments = {
         {DNNL_ARG_SRC, view(c.x, x)},
         {DNNL_ARG_WEIGHTS, preferred_weights(c, w, space, keep)},
-        {DNNL_ARG_DST, memory(c.y, engine(), y.write<float>())}};
+        {DNNL_ARG_DST, written(c.y, y)}};
     if (bias) arguments.emplace(DNNL_ARG_BIAS, view(c.bias, bias));
     execute(c.primitive, c.scratchpad, std::move(arguments));
     return y;
   });
 }
 
+template <Precision P>
 Tensor grad_x(const Conv2dGeometry& g, const Tensor& dy, const Tensor& w) {
-  return with_convolution(g, Pass::grad_x, false, [&](const Convolution& c) {
+  return with_convolution(g, Pass::grad_x, P, false, [&](const Convolution& c) {
     Tensor dx(g.x_shape());
     Tensor space;
     execute(c.primitive, c.scratchpad,
             {{DNNL_ARG_DIFF_DST, view(c.y, dy)},
              {DNNL_ARG_WEIGHTS, preferred_weights(c, w, space, false)},
-             {DNNL_ARG_DIFF_SRC, memory(c.x, engine(), dx.write<float>())}});
+             {DNNL_ARG_DIFF_SRC, written(c.x, dx)}});
     return dx;
   });
 }
@@ -339,25 +333,53 @@ bool overruns(const Conv2dGeometry& g) {
   return g.kernel_height == 1 && g.kernel_width == 1 && g.stride > 1;
 }
 
+template <Precision P>
 Tensor grad_w(const Conv2dGeometry& g, const Tensor& x, const Tensor& dy) {
-  if (overruns(g)) return conv2d_im2col.grad_w(g, x, dy);
-  return with_convolution(g, Pass::grad_w, false, [&](const Convolution& c) {
+  if (P == Precision::full && overruns(g)) return conv2d_im2col.grad_w(g, x, dy);
+  return with_convolution(g, Pass::grad_w, P, false, [&](const Convolution& c) {
     Tensor dw(g.w_shape());
-    const memory plain(c.plain_w, engine(), dw.write<float>());
     Tensor space = c.reorder ? bytes(c.w) : Tensor();
-    const memory preferred = c.reorder ? memory(c.w, engine(), space.write<std::uint8_t>()) : plain;
+    const memory preferred = written(c.w, c.reorder ? space : dw);
     execute(c.primitive, c.scratchpad,
             {{DNNL_ARG_SRC, view(c.x, x)},
              {DNNL_ARG_DIFF_DST, view(c.y, dy)},
              {DNNL_ARG_DIFF_WEIGHTS, preferred}});
-    if (c.reorder) reorder(c, preferred, plain);
+    if (c.reorder) reorder(c, preferred, written(c.plain_w, dw));
     return dw;
   });
 }
 
 }  // namespace
 
-const Conv2dKernel conv2d_onednn{forward, grad_x, grad_w};
+const Conv2dKernel conv2d_onednn{forward<Precision::full>, grad_x<Precision::full>,
+                                 grad_w<Precision::full>};
+const Conv2dKernel conv2d_bf16{forward<Precision::bf16>, grad_x<Precision::bf16>,
+                               grad_w<Precision::bf16>};
+
+Tensor multiply_bf16(const Bf16Product& p, const Tensor& a, const Tensor& b, const Tensor& bias) {
+  const OneThreadWhenNested guard;
+  count_flops(DType::bf16, 2 * static_cast<double>(p.m) * static_cast<double>(p.n * p.k));
+  const Key key = {product_kind, num_threads(), p.m, p.n, p.k, p.trans_a, p.trans_b, bool(bias)};
+  try {
+    const auto c = find_or_create(key, [&] { return create(p, bool(bias)); });
+    Tensor y({p.m, p.n});
+    std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, view(c->x, a)},
+                                                 {DNNL_ARG_WEIGHTS, view(c->w, b)},
+                                                 {DNNL_ARG_DST, written(c->y, y)}};
+    if (bias) arguments.emplace(DNNL_ARG_BIAS, view(c->bias, bias));
+    execute(c->primitive, c->scratchpad, std::move(arguments));
+    return y;
+  } catch (const dnnl::error& error) {
+    throw Error(message("matmul: expected oneDNN to multiply [", p.m, ", ", p.k, "] by [", p.k,
+                        ", ", p.n, "] in bf16, got status ", error.status, ": ", error.what()));
+  }
+}
+
+bool cpu_has_bf16() {
+  const auto bits = [](dnnl::cpu_isa isa) { return static_cast<unsigned>(isa); };
+  const unsigned needed = bits(dnnl::cpu_isa::avx512_core_bf16);
+  return (bits(dnnl::get_effective_cpu_isa()) & needed) == needed;
+}
 
 Conv2dCounters conv2d_counters() { return {primitives_created, reorders, scratchpads}; }
 

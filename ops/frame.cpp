@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <isotape/core/bfloat16.hpp>
 #include <isotape/core/threads.hpp>
 
 namespace isotape {
@@ -13,20 +14,46 @@ std::int64_t grain(std::int64_t row) {
   return elements_worth_a_thread / std::max<std::int64_t>(row, 1) + 1;
 }
 
-// One padded row from one row of the image.
 template <class T>
-void pad_row(const Frame& f, const T* x, T* y) {
+void copy_run(const T* from, std::int64_t n, T* to) {
+  std::copy_n(from, n, to);
+}
+void copy_run(const float* from, std::int64_t n, BFloat16* to) { round_to_bf16(n, from, to); }
+
+// One padded row from one row of the image.
+template <class From, class To>
+void pad_row(const Frame& f, const From* x, To* y) {
   const std::int64_t row = f.width * f.channels;
   const std::int64_t left = f.padding.left * f.channels;
   const std::int64_t right = f.padding.right * f.channels;
-  std::copy_n(x, row, y + left);
+  copy_run(x, row, y + left);
   if (f.mode == PadMode::zero) {
-    std::fill_n(y, left, T{0});
-    std::fill_n(y + left + row, right, T{0});
+    std::fill_n(y, left, To(0.0F));
+    std::fill_n(y + left + row, right, To(0.0F));
   } else {
-    std::copy_n(x + row - left, left, y);
-    std::copy_n(x, right, y + left + row);
+    std::copy_n(y + row, left, y);
+    std::copy_n(y + left, right, y + left + row);
   }
+}
+
+template <class From, class To>
+void frame_rows(const Frame& f, const From* x, To* y) {
+  const std::int64_t row = f.width * f.channels;
+  const std::int64_t padded_row = f.padded_width() * f.channels;
+  parallel_for(f.images * f.padded_height(), grain(padded_row),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t r = begin; r < end; ++r) {
+                   const std::int64_t image = r / f.padded_height();
+                   std::int64_t i = r % f.padded_height() - f.padding.top;
+                   To* const target = y + r * padded_row;
+                   if (f.mode == PadMode::zero && (i < 0 || i >= f.height)) {
+                     std::fill_n(target, padded_row, To(0.0F));
+                     continue;
+                   }
+                   i += i < 0 ? f.height : i >= f.height ? -f.height : 0;
+                   pad_row(f, x + (image * f.height + i) * row, target);
+                 }
+               });
 }
 
 // Padded rows in blocks of s x s pixels: row i is cut into runs of s pixels.
@@ -77,30 +104,18 @@ struct Blocks {
 Frame::Frame(const Shape& x, const Padding& padding_, PadMode mode_)
     : images(x[0]), height(x[1]), width(x[2]), channels(x[3]), padding(padding_), mode(mode_) {}
 
-Tensor framed(const Frame& f, const Tensor& x_tensor) {
+Tensor framed(const Frame& f, const Tensor& x, DType to) {
   note_copy();
-  Tensor y_tensor(f.padded_shape(), x_tensor.dtype());
-  const std::int64_t row = f.width * f.channels;
-  const std::int64_t padded_row = f.padded_width() * f.channels;
-  dispatch_float(x_tensor.dtype(), "pad", [&]<class T>() {
-    const T* x = x_tensor.data<T>();
-    T* y = y_tensor.write<T>();
-    parallel_for(f.images * f.padded_height(), grain(padded_row),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t r = begin; r < end; ++r) {
-                     const std::int64_t image = r / f.padded_height();
-                     std::int64_t i = r % f.padded_height() - f.padding.top;
-                     T* const target = y + r * padded_row;
-                     if (f.mode == PadMode::zero && (i < 0 || i >= f.height)) {
-                       std::fill_n(target, padded_row, T{0});
-                       continue;
-                     }
-                     i += i < 0 ? f.height : i >= f.height ? -f.height : 0;
-                     pad_row(f, x + (image * f.height + i) * row, target);
-                   }
-                 });
-  });
-  return y_tensor;
+  const bool rounds = x.dtype() == DType::f32 && to == DType::bf16;
+  Tensor y(f.padded_shape(), rounds ? to : x.dtype());
+  if (rounds) {
+    frame_rows(f, x.data<float>(), y.write<BFloat16>());
+  } else if (x.dtype() == DType::bf16) {
+    frame_rows(f, x.data<BFloat16>(), y.write<BFloat16>());
+  } else {
+    dispatch_float(x.dtype(), "pad", [&]<class T>() { frame_rows(f, x.data<T>(), y.write<T>()); });
+  }
+  return y;
 }
 
 Tensor unframed(const Frame& f, const Tensor& dy, std::int64_t s) {

@@ -35,8 +35,10 @@ struct Frame {
   Shape padded_shape() const { return {images, padded_height(), padded_width(), channels}; }
 };
 
-/// The padded copy, in one pass.
-Tensor framed(const Frame& frame, const Tensor& x);
+/// The padded copy, in one pass, rounded to bf16 on the way if x is f32 and `to` is bf16; of x's
+/// type otherwise.
+Tensor framed(const Frame& frame, const Tensor& x, DType to);
+inline Tensor framed(const Frame& frame, const Tensor& x) { return framed(frame, x, x.dtype()); }
 
 /// The transpose of framed(): the middle, and on it what a circular border holds. One pass.
 ///

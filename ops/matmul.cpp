@@ -6,6 +6,7 @@
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/broadcast.hpp>
+#include <isotape/ops/product_bf16.hpp>
 
 namespace isotape {
 namespace {
@@ -105,6 +106,34 @@ Tensor affine_value(const Tensor& x, const Tensor& w, const Tensor& bias) {
   return y;
 }
 
+// The products of affine(), in full precision or on operands rounded to bf16.
+class DenseMap {
+ public:
+  DenseMap(const Tensor& x, const Tensor& w, Precision precision)
+      : rows_(x.dim(0)), in_(x.dim(1)), out_(w.dim(0)), is_bf16_(precision == Precision::bf16) {
+    if (is_bf16_) require_bf16("affine");
+    is_bf16_ = is_bf16_ && x.dtype() == DType::f32 && rows_ * in_ * out_ >= small_product;
+  }
+
+  Tensor operand(const Tensor& x) const { return is_bf16_ ? x.to(DType::bf16) : x; }
+  Tensor forward(const Tensor& x, const Tensor& w, const Tensor& bias) const {
+    if (!is_bf16_) return affine_value(x, w, bias);
+    return multiply_bf16({rows_, out_, in_, false, true}, x, w, bias);
+  }
+  Tensor grad_x(const Tensor& dy, const Tensor& w) const {
+    if (!is_bf16_) return multiply(dy, w);
+    return multiply_bf16({rows_, in_, out_, false, false}, dy, w);
+  }
+  Tensor grad_w(const Tensor& dy, const Tensor& x) const {
+    if (!is_bf16_) return multiply(dy, x, {.trans_a = true});
+    return multiply_bf16({out_, in_, rows_, true, false}, dy, x);
+  }
+
+ private:
+  std::int64_t rows_, in_, out_;
+  bool is_bf16_;
+};
+
 }  // namespace
 
 Var matmul(const Var& a_var, const Var& b_var, MatmulOptions options) {
@@ -136,25 +165,31 @@ Var matmul(const Var& a_var, const Var& b_var, MatmulOptions options) {
                 std::move(vjp), std::move(jvp));
 }
 
-Var affine(const Var& x_var, const Var& w_var, const Var& bias_var) {
+Var affine(const Var& x_var, const Var& w_var, const Var& bias_var, Precision precision) {
   check_affine(x_var.value(), w_var.value(), bias_var.value());
-  Tensor y = affine_value(x_var.value(), w_var.value(), bias_var.value());
+  const DenseMap map(x_var.value(), w_var.value(), precision);
+  const Tensor x_operand = map.operand(x_var.value());
+  const Tensor w_operand = map.operand(w_var.value());
+  Tensor y = map.forward(x_operand, w_operand, bias_var.value());
 
   // grad_x = dy w,   grad_w = dy^T x,   grad_bias = sum of the rows of dy
-  const Tensor x = is_recording({w_var}) ? x_var.value() : Tensor();
-  const Tensor w = is_recording({x_var}) ? w_var.value() : Tensor();
-  auto vjp = [x, w, n = y.dim(1)](const Tensor& dy, Needs needs) -> Grads<3> {
-    return {needs(0) ? multiply(dy, w) : Tensor(),
-            needs(1) ? multiply(dy, x, {.trans_a = true}) : Tensor(),
-            needs(2) ? sum_to(dy, {n}) : Tensor()};
+  const Tensor x = is_recording({w_var}) ? x_operand : Tensor();
+  const Tensor w = is_recording({x_var}) ? w_operand : Tensor();
+  auto vjp = [x, w, map, n = y.dim(1)](const Tensor& dy, Needs needs) -> Grads<3> {
+    const Tensor operand = needs(0) || needs(1) ? map.operand(dy) : Tensor();
+    return {needs(0) ? map.grad_x(operand, w) : Tensor(),
+            needs(1) ? map.grad_w(operand, x) : Tensor(), needs(2) ? sum_to(dy, {n}) : Tensor()};
   };
-  auto jvp = [x, w, shape = y.shape()](const Tangents<3>& dx) {
+  auto jvp = [x, w, map, shape = y.shape()](const Tangents<3>& dx) {
     const auto& [x_tangent, w_tangent, bias_tangent] = dx;
-    const DType dtype = (x_tangent ? x_tangent : w_tangent ? w_tangent : bias_tangent).dtype();
-    Tensor dy = bias_tangent ? repeated(bias_tangent, shape) : Tensor::zeros(shape, dtype);
-    if (x_tangent) multiply_into(dy, x_tangent, w, {.trans_b = true}, true);
-    if (w_tangent) multiply_into(dy, x, w_tangent, {.trans_b = true}, true);
-    return dy;
+    Tensor dy;
+    if (x_tangent) dy = map.forward(map.operand(x_tangent), w, bias_tangent);
+    if (w_tangent) {
+      Tensor term = map.forward(x, map.operand(w_tangent), dy ? Tensor() : bias_tangent);
+      if (dy) add_in_place(term, dy);
+      dy = std::move(term);
+    }
+    return dy ? dy : repeated(bias_tangent, shape);
   };
   return record(affine_op, std::move(y), {x_var, w_var, bias_var}, {x, w}, std::move(vjp),
                 std::move(jvp));

@@ -27,8 +27,10 @@ Var matmul(const Var& a, const Var& b, MatmulOptions options = {});
 /// @param x     [N, in], f32 or f64
 /// @param w     [out, in]
 /// @param bias  [out], or absent
+/// @param precision  bf16: of the products of f32 values, forward and backward, where they are
+///                   large enough to gain by it: 2^21 multiplications
 /// @return      [N, out]
-/// @throws ShapeError  if shapes or types do not fit
-Var affine(const Var& x, const Var& w, const Var& bias = {});
+/// @throws ShapeError  if shapes or types do not fit; ValueError if the CPU has no bf16
+Var affine(const Var& x, const Var& w, const Var& bias = {}, Precision precision = Precision::full);
 
 }  // namespace isotape

@@ -144,6 +144,8 @@ TEST_CASE("save_npy: keeps the old file when it cannot write") {
   folder.put("a", "old");
   CHECK_THROWS_WITH_AS(save_npy(folder / "a", Tensor()),
                        "save_npy: expected a tensor, got an absent one", ValueError);
+  CHECK_THROWS_WITH_AS(save_npy(folder / "a", Tensor::zeros({1}, DType::bf16)),
+                       "save_npy: expected f32, f64 or u8, got bf16", ValueError);
   CHECK(folder.get("a") == "old");
   CHECK(folder.error<IoError>([&] { save_npy(folder / "none/a", Tensor::zeros({1})); }) ==
         "write: DIR/none/a: cannot be created: No such file or directory");

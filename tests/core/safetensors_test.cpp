@@ -31,6 +31,7 @@ SafeTensors sample() {
   content.tensors["b.weight"] = random_normal(rng, {3, 2});
   content.tensors["a.bias"] = random_normal(rng, {2}, 1, DType::f64);
   content.tensors["mask"] = Tensor::of({1, 0, 255}, {3}, DType::u8);
+  content.tensors["half"] = Tensor::of({1, -0.5, 3}, {3}, DType::bf16);
   content.tensors["scalar"] = Tensor::of({0.25}, {});
   content.tensors["empty"] = Tensor::zeros({0, 4});
   return content;
@@ -187,7 +188,7 @@ TEST_CASE("load_safetensors: says where, what was expected and what was found") 
     CHECK(error_for_entry("7") ==
           R"(offset 8: tensor "x": expected the fields dtype, shape and data_offsets, found 7)");
     CHECK(error_for_entry(entry("I64", "1", "0,8")) ==
-          R"(offset 8: tensor "x": expected dtype "F32", "F64" or "U8", found "I64")");
+          R"(offset 8: tensor "x": expected dtype "F32", "F64", "U8" or "BF16", found "I64")");
     CHECK(error_for_entry(entry("F32", "-2", "0,8")) ==
           R"(offset 8: tensor "x": expected a shape of at most 6 extents that fit into memory, )"
           "found [-2]");

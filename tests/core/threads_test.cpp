@@ -143,4 +143,26 @@ TEST_CASE("parallel_regions: counts the loops that more than one thread got") {
   CHECK(regions_of([&] { parallel_for(100, 10, nothing); }) == 0);
 }
 
+TEST_CASE("OneThreadWhenNested: one thread within a parallel region, all of them elsewhere") {
+  const Threads two(2);
+  {
+    const OneThreadWhenNested guard;
+    CHECK(num_threads() == 2);
+  }
+  std::atomic<int> sum = 0;
+  std::atomic<int> after = 0;
+  parallel_for(2, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      {
+        const OneThreadWhenNested guard;
+        sum += num_threads();
+      }
+      after += num_threads();
+    }
+  });
+  CHECK(sum == 2);
+  CHECK(after >= 2);
+  CHECK(num_threads() == 2);
+}
+
 TEST_SUITE_END();
