@@ -14,6 +14,7 @@
 #include <isotape/core/blas.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d.hpp>
+#include <isotape/ops/product_bf16.hpp>
 #include <isotape/version.hpp>
 
 namespace isotape {
@@ -89,6 +90,8 @@ void print_text(const Diagnosis& d, const std::vector<FoundData>& data) {
   for (const auto& [name, value] : d.versions) line(name, value);
   line("processor", d.processor);
   line("instruction sets", joined(d.instruction_sets));
+  line("bf16",
+       d.has_bf16 ? "there, for train --precision bf16" : "not there: needs AVX512-BF16 or AMX");
   line("cores", fmt::format("{}, load {:.1f}", d.cores, d.load));
   line("memory", fmt::format("{:.1f} GiB", d.memory_gib));
   line("threads", std::to_string(d.threads));
@@ -105,6 +108,7 @@ void print_json(const Diagnosis& d, const std::vector<FoundData>& data) {
   for (const auto& [name, value] : d.versions) json["versions"][name] = value;
   json["processor"] = d.processor;
   json["instruction_sets"] = d.instruction_sets;
+  json["bf16"] = d.has_bf16;
   json["cores"] = d.cores;
   json["load"] = d.load;
   json["memory_gib"] = d.memory_gib;
@@ -127,6 +131,7 @@ Diagnosis diagnose() {
                 {"compiler", __VERSION__}};
   d.processor = processor_entry("model name");
   d.instruction_sets = instruction_sets();
+  d.has_bf16 = cpu_has_bf16();
   d.cores = usable_cores();
   d.threads = num_threads();
   if (::getloadavg(&d.load, 1) != 1) d.load = 0;

@@ -11,7 +11,8 @@ struct Diagnosis {
   std::vector<std::pair<std::string, std::string>> versions;  ///< of what, and which
   std::string processor;
   std::vector<std::string> instruction_sets;  ///< those that our kernels and libraries can use
-  int cores = 0;                              ///< that this process may use
+  bool has_bf16 = false;  ///< whether oneDNN multiplies bf16 by instructions for it
+  int cores = 0;          ///< that this process may use
   int threads = 0;
   double load = 0;                                               ///< mean of the last minute
   double memory_gib = 0;                                         ///< of the machine

@@ -31,6 +31,7 @@ struct TrainOptions {
   std::optional<std::string> schedule;
   std::optional<double> clip_norm;
   std::optional<std::string> orthogonal_update;
+  std::optional<std::string> precision;
   std::optional<std::int64_t> audit_every;
   std::optional<std::string> augment;
   std::optional<std::string> select_on;
@@ -113,7 +114,7 @@ struct DatasetsOptions {
 
 /// What is measured, and how often. Each benchmark has its defaults in bench_flags.cpp.
 struct BenchStepOptions {
-  TrainOptions train;  ///< model, dataset, batch, orthogonal_update, seed, threads
+  TrainOptions train;  ///< model, dataset, batch, orthogonal_update, precision, seed, threads
   std::int64_t repetitions = 20;
   std::int64_t warmup = 10;  ///< steps before, which make the weights what training makes of them
   bool json = false;
@@ -129,7 +130,8 @@ struct BenchOrthogonalizeOptions {
 };
 
 struct BenchOpsOptions {
-  std::vector<std::string> ops;  ///< empty: all
+  std::vector<std::string> ops;         ///< empty: all
+  std::vector<std::string> precisions;  ///< of conv2d and affine; empty: f32
   std::int64_t batch = 128;
   std::int64_t repetitions = 10;
   std::optional<std::int64_t> threads;

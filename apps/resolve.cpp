@@ -8,6 +8,7 @@
 #include <isotape/apps/model_file.hpp>
 #include <isotape/apps/suggestion.hpp>
 #include <isotape/core/threads.hpp>
+#include <isotape/ops/product_bf16.hpp>
 
 namespace isotape {
 namespace {
@@ -69,6 +70,11 @@ const DatasetInfo& dataset_info(std::string_view name) {
       message("dataset: expected one of ", list, ", got '", name, "'", did_you_mean(name, names)));
 }
 
+void check_precision(std::string_view precision, bool cpu_has_bf16) {
+  require<UsageError>(precision != "bf16" || cpu_has_bf16,
+                      "precision: expected f32 on a CPU without AVX512-BF16 or AMX, got bf16");
+}
+
 RunConfig resolve(const TrainOptions& options) {
   RunConfig config;
   config.model = options.model.value_or("bcop-small");
@@ -94,6 +100,8 @@ RunConfig resolve(const TrainOptions& options) {
   config.schedule = options.schedule.value_or("exponential");
   config.clip_norm = options.clip_norm.value_or(0);
   config.orthogonal_update = options.orthogonal_update.value_or("reparametrize");
+  config.precision = options.precision.value_or("f32");
+  check_precision(config.precision, cpu_has_bf16());
   config.lr = options.lr.value_or(config.orthogonal_update == "retract" ? 2e-3 : 1e-3);
   config.eps = options.eps ? *options.eps : parse_eps_list("eps", default_eps(domain));
   config.seed = options.seed.value_or(0);
@@ -102,6 +110,7 @@ RunConfig resolve(const TrainOptions& options) {
 }
 
 RunConfig resume(RunConfig stored, const TrainOptions& options) {
+  check_precision(stored.precision, cpu_has_bf16());
   if (options.data) stored.data = absolute(*options.data);
   if (options.threads) stored.threads = *options.threads;
   return stored;

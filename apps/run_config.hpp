@@ -3,11 +3,18 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <isotape/apps/options.hpp>
+#include <isotape/core/dtype.hpp>
 
 namespace isotape {
+
+/// That of products: of "bf16", or of "f32".
+inline Precision precision_named(std::string_view name) {
+  return name == "bf16" ? Precision::bf16 : Precision::full;
+}
 
 /// The effective configuration of a run: every setting of train_settings.hpp with its value, as the
 /// run's config.toml holds it. Two runs with equal configurations are equal.
@@ -29,11 +36,15 @@ struct RunConfig {
   std::string schedule;           ///< what Schedule::parse() reads
   double clip_norm = 0;           ///< 0: none
   std::string orthogonal_update;  ///< "reparametrize" or "retract"
+  std::string precision = "f32";  ///< or "bf16"
   std::int64_t audit_every = 0;   ///< steps; 0: never
   std::vector<Eps> eps;
   std::int64_t seed = 0;
   std::int64_t threads = 0;
   friend bool operator==(const RunConfig&, const RunConfig&) = default;
+
+  /// Of the products that a training step records.
+  Precision product_precision() const { return precision_named(precision); }
 };
 
 /// Text of config.toml, which `train --config` reads too.

@@ -44,6 +44,8 @@ std::string environment_json(const RunConfig& config) {
   json["processor"] = diagnosis.processor;
   json["instruction_sets"] = diagnosis.instruction_sets;
   json["cores"] = diagnosis.cores;
+  json["bf16"] = diagnosis.has_bf16;
+  json["precision"] = config.precision;
   json["threads"] = config.threads;
   for (const auto& [name, value] : diagnosis.environment) json["environment"][name] = value;
   return json.dump(2) + "\n";

@@ -98,6 +98,14 @@ void for_each_training_setting(Options& options, Visit&& visit) {
                 {},
                 {"reparametrize", "retract"}},
         options.orthogonal_update);
+  visit(Setting{"precision",
+                "",
+                "of convolutions and large dense layers in training; bf16, where the CPU has it, "
+                "rounds their operands: sums, weights and evaluation stay f32 [f32]",
+                training,
+                {},
+                {"f32", "bf16"}},
+        options.precision);
   visit(Setting{"audit-every", "N",
                 "steps between checks of all constraints: a drifting layer iterates more, or the "
                 "run stops; 0: none [0]",

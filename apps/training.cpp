@@ -77,7 +77,7 @@ StepResult Training::step() {
   result.lr =
       config_.lr * schedule_.factor(counters_.step, loader_->batches_per_epoch(), config_.epochs);
   try {
-    Tape tape;
+    Tape tape(config_.product_precision());
     model_.net.prepare();
     const Rng noise = rng_.stream("loss").stream(static_cast<std::uint64_t>(result.step));
     const Watch watch(low_rank_ ? low_rank_->modules() : std::vector<const Module*>());

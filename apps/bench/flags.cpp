@@ -53,7 +53,8 @@ constexpr auto step_footer =
     "part\nbeside it; optimizer: with the retraction.\n"
     "GFLOP counts what ran: products, factorisations (eigenvectors 14/3 n^3, thin SVD 8 m n^2 + "
     "4/3 "
-    "n^3,\nLU 2/3 n^3, ...) and convolutions, in f32 and f64; elementwise passes count nothing. "
+    "n^3,\nLU 2/3 n^3, ...) and convolutions, in f32, f64 and bf16; elementwise passes count "
+    "nothing. "
     "The "
     "share of the\nroof is the time these take at the rates of sgemm, dgemm and a 3x3 convolution, "
     "over the time taken.";
@@ -70,6 +71,10 @@ void add_step_settings(CLI::App& app, TrainOptions& train) {
                {},
                {"reparametrize", "retract"}},
               train.orthogonal_update);
+  add_setting(
+      app,
+      {"precision", "", "of convolutions and large dense layers [f32]", group, {}, {"f32", "bf16"}},
+      train.precision);
   add_setting(app, {"seed", "N", "of weights and images [0]", group, a_seed}, train.seed);
 }
 
@@ -97,13 +102,14 @@ void add_parsed(CLI::App& app, const std::string& name, T& value, const char* ty
 }
 
 void add_words(CLI::App& app, const std::string& name, std::vector<std::string>& value,
-               const std::vector<std::string_view>& words) {
-  std::string help = "of";
+               const std::vector<std::string_view>& words, const char* what = "of",
+               const char* otherwise = "all") {
+  std::string help = what;
   for (const std::string_view word : words) {
     help += (word == words.front() ? " " : ", ") + std::string(word);
   }
   add_parsed(
-      app, name, value, "NAME,...", help + " [all]",
+      app, name, value, "NAME,...", help + " [" + otherwise + ']',
       [words](const auto& flag, const auto& text) { return parse_words(flag, text, words); });
 }
 
@@ -116,6 +122,8 @@ void add_integers(CLI::App& app, const std::string& name, std::vector<std::int64
 
 void add_ops(CLI::App& app, BenchOpsOptions& options) {
   add_words(app, "--ops", options.ops, op_names());
+  add_words(app, "--precision", options.precisions, {"f32", "bf16"},
+            "of conv2d and affine, each of", "f32");
   add_count(app, "--batch", options.batch, "images", a_batch);
   add_threads(app, options.threads);
   add_repetitions(app, options.repetitions);

@@ -11,7 +11,8 @@ struct Phase {
   FlopCount flops;
 
   Measured result(double calls) const {
-    return {timing_of(samples), {flops.f32 / calls, flops.f64 / calls, flops.convolution / calls}};
+    return {timing_of(samples),
+            {flops.f32 / calls, flops.f64 / calls, flops.convolution / calls, flops.bf16 / calls}};
   }
 };
 

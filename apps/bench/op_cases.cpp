@@ -72,7 +72,8 @@ Task task_of(Function f, Tensors operands, std::vector<bool> wanted, Held held =
 
 class Cases {
  public:
-  explicit Cases(std::int64_t batch) : batch_(batch) {}
+  Cases(std::int64_t batch, std::vector<Precision> precisions)
+      : batch_(batch), precisions_(std::move(precisions)) {}
 
   // On the torus, as the layers call it. Three passes: the first recording wants the gradient of w,
   // the second that of x.
@@ -80,18 +81,25 @@ class Cases {
     const Tensors operands = {normal(batched(image)), normal(w)};
     const auto k = static_cast<int>(w[1]);
     const Padding border{k / 2, (k - 1) / 2, k / 2, (k - 1) / 2};
-    const auto f = [border](const Vars& v) {
-      return isotape::conv2d(v[0], v[1], {}, {.border = border});
-    };
     const std::string shapes = text(operands[0].shape()) + " * " + text(w) + ", " + where;
-    add({"conv2d", shapes, "forward", "grad_w"}, task_of(f, operands, {false, true}));
-    add({"conv2d", shapes, "", "grad_x"}, task_of(f, operands, {true, false}));
+    for (const Precision precision : precisions_) {
+      const auto f = [border, precision](const Vars& v) {
+        return isotape::conv2d(v[0], v[1], {}, {.border = border, .precision = precision});
+      };
+      const std::string named = shapes + suffix(precision);
+      add({"conv2d", named, "forward", "grad_w"}, task_of(f, operands, {false, true}));
+      add({"conv2d", named, "", "grad_x"}, task_of(f, operands, {true, false}));
+    }
   }
 
   void affine(const char* where, std::int64_t in, std::int64_t out) {
-    add({"affine", fmt::format("{}x{} -> {}, {}", batch_, in, out, where), "forward", "backward"},
-        task_of([](const Vars& v) { return isotape::affine(v[0], v[1], v[2]); },
-                {normal({batch_, in}), normal({out, in}), normal({out})}, {true, true, true}));
+    for (const Precision precision : precisions_) {
+      add({"affine", fmt::format("{}x{} -> {}, {}{}", batch_, in, out, where, suffix(precision)),
+           "forward", "backward"},
+          task_of(
+              [precision](const Vars& v) { return isotape::affine(v[0], v[1], v[2], precision); },
+              {normal({batch_, in}), normal({out, in}), normal({out})}, {true, true, true}));
+    }
   }
 
   // An operation on activations that reads x and writes y, and the reverse in its gradient.
@@ -149,6 +157,9 @@ class Cases {
 
  private:
   Shape batched(const Shape& image) const { return {batch_, image[0], image[1], image[2]}; }
+  static const char* suffix(Precision precision) {
+    return precision == Precision::bf16 ? ", bf16" : "";
+  }
   static Tensor normal(const Shape& shape) {
     Rng rng(static_cast<std::uint64_t>(shape.size()));
     return random_normal(rng, shape);
@@ -158,13 +169,14 @@ class Cases {
     cases_.push_back(std::move(one));
   }
   std::int64_t batch_;
+  std::vector<Precision> precisions_;
   std::vector<OpCase> cases_;
 };
 
 }  // namespace
 
-std::vector<OpCase> op_cases(std::int64_t batch) {
-  Cases cases(batch);
+std::vector<OpCase> op_cases(std::int64_t batch, const std::vector<Precision>& precisions) {
+  Cases cases(batch, precisions);
   // What a BCOP layer leaves of a stride: images unshuffled, the kernel divided by it.
   cases.conv2d("bcop-small conv1", {14, 14, 4}, {16, 2, 2, 4});
   cases.conv2d("bcop-small conv2", {7, 7, 64}, {32, 2, 2, 64});

@@ -25,7 +25,9 @@ struct OpCase {
 /// The hot operations of training at the shapes of bcop-small (MNIST) and bcop-large (CIFAR-10):
 /// conv2d, affine, max_min, bias_max_min, group_sort, pad, pixel_unshuffle, bcop_kernel, the losses
 /// and Adam. Each case owns its operands.
-std::vector<OpCase> op_cases(std::int64_t batch);
+/// @param precisions  conv2d and affine, which have the choice, in each of them
+std::vector<OpCase> op_cases(std::int64_t batch,
+                             const std::vector<Precision>& precisions = {Precision::full});
 
 /// Names of the operations, in that order.
 std::vector<std::string_view> op_names();

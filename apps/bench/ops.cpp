@@ -7,8 +7,10 @@
 #include <isotape/apps/bench/commands.hpp>
 #include <isotape/apps/bench/op_cases.hpp>
 #include <isotape/apps/bench/report.hpp>
+#include <isotape/apps/resolve.hpp>
 #include <isotape/apps/table.hpp>
 #include <isotape/core/threads.hpp>
+#include <isotape/ops/product_bf16.hpp>
 
 namespace isotape {
 namespace {
@@ -80,9 +82,18 @@ void print_text(const BenchOpsOptions& options, const std::vector<Pass>& passes,
                     moves ? fmt::format("{:.1f}", pass.gb_s(roof)) : "",
                     fmt::format("{:.0f}%", 100 * pass.share(roof))});
   }
-  const std::string title = fmt::format("operations at batch {}, f32, {} thread{}\n\n",
-                                        options.batch, roof.threads, roof.threads == 1 ? "" : "s");
+  const std::string title = fmt::format("operations at batch {}, {} thread{}\n\n", options.batch,
+                                        roof.threads, roof.threads == 1 ? "" : "s");
   print_text(title + table(rows), conditions);
+}
+
+std::vector<Precision> precisions(const BenchOpsOptions& options) {
+  std::vector<Precision> list;
+  for (const std::string& name : options.precisions) {
+    check_precision(name, cpu_has_bf16());
+    list.push_back(precision_named(name));
+  }
+  return list.empty() ? std::vector{Precision::full} : list;
 }
 
 }  // namespace
@@ -90,7 +101,7 @@ void print_text(const BenchOpsOptions& options, const std::vector<Pass>& passes,
 int bench_ops(const BenchOpsOptions& options) {
   const int threads = static_cast<int>(options.threads.value_or(num_threads()));
   set_num_threads(threads);
-  std::vector<OpCase> cases = op_cases(options.batch);
+  std::vector<OpCase> cases = op_cases(options.batch, precisions(options));
   const auto& chosen = options.ops;
   std::erase_if(cases, [&](const OpCase& one) {
     return !chosen.empty() && std::find(chosen.begin(), chosen.end(), one.op) == chosen.end();

@@ -10,6 +10,7 @@
 #include <isotape/core/random.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d.hpp>
+#include <isotape/ops/product_bf16.hpp>
 
 namespace isotape {
 namespace {
@@ -49,6 +50,16 @@ double convolution_gflops(int threads) {
   return 1e-6 * flops / best_ms(10, threads, [&] { conv2d(x, w); });
 }
 
+double bf16_gflops(int threads) {
+  if (!cpu_has_bf16()) return 0;
+  constexpr std::int64_t n = 1024;
+  Rng rng(1);
+  const Tensor a = random_normal(rng, {n, n}).to(DType::bf16);
+  const Tensor b = random_normal(rng, {n, n}).to(DType::bf16);
+  const double ms = best_ms(10, threads, [&] { multiply_bf16({n, n, n, false, false}, a, b); });
+  return 2e-6 * n * n * n / ms;
+}
+
 std::int64_t kib(std::int64_t number) { return number << 10; }
 
 double copy_rate(std::int64_t bytes, int calls, int threads) {
@@ -68,15 +79,17 @@ double copy_rate(std::int64_t bytes, int calls, int threads) {
 
 Roof::Rates measure_rates(int threads) {
   set_num_threads(threads);
-  return {gemm_gflops<float>(10, threads),      gemm_gflops<double>(5, threads),
-          convolution_gflops(threads),          copy_rate(kib(256), 200, threads),
-          copy_rate(kib(4 << 10), 10, threads), copy_rate(kib(64 << 10), 1, threads)};
+  return {gemm_gflops<float>(10, threads),     gemm_gflops<double>(5, threads),
+          convolution_gflops(threads),         bf16_gflops(threads),
+          copy_rate(kib(256), 200, threads),   copy_rate(kib(4 << 10), 10, threads),
+          copy_rate(kib(64 << 10), 1, threads)};
 }
 
 Roof::Rates highest(const Roof::Rates& a, const Roof::Rates& b) {
   return {std::max(a.sgemm_gflops, b.sgemm_gflops),
           std::max(a.dgemm_gflops, b.dgemm_gflops),
           std::max(a.convolution_gflops, b.convolution_gflops),
+          std::max(a.bf16_gflops, b.bf16_gflops),
           std::max(a.copy_256k_gb_s, b.copy_256k_gb_s),
           std::max(a.copy_4m_gb_s, b.copy_4m_gb_s),
           std::max(a.copy_64m_gb_s, b.copy_64m_gb_s)};
@@ -86,6 +99,7 @@ nlohmann::ordered_json to_json(const Roof::Rates& rates) {
   return {{"sgemm_gflops", rates.sgemm_gflops},
           {"dgemm_gflops", rates.dgemm_gflops},
           {"convolution_gflops", rates.convolution_gflops},
+          {"bf16_gflops", rates.bf16_gflops},
           {"copy_256k_gb_s", rates.copy_256k_gb_s},
           {"copy_4m_gb_s", rates.copy_4m_gb_s},
           {"copy_64m_gb_s", rates.copy_64m_gb_s}};
@@ -93,10 +107,12 @@ nlohmann::ordered_json to_json(const Roof::Rates& rates) {
 
 std::string line(const Roof::Rates& rates, int threads) {
   return fmt::format(
-      "roof, {} thread{}: sgemm {:.1f} GFLOP/s, dgemm {:.1f}, 3x3 convolution {:.1f}; copies of "
+      "roof, {} thread{}: sgemm {:.1f} GFLOP/s, dgemm {:.1f}, 3x3 convolution {:.1f}, bf16 {:.1f}; "
+      "copies of "
       "256 KiB {:.1f} GB/s, 4 MiB {:.1f}, 64 MiB {:.1f}\n",
       threads, threads == 1 ? "" : "s", rates.sgemm_gflops, rates.dgemm_gflops,
-      rates.convolution_gflops, rates.copy_256k_gb_s, rates.copy_4m_gb_s, rates.copy_64m_gb_s);
+      rates.convolution_gflops, rates.bf16_gflops, rates.copy_256k_gb_s, rates.copy_4m_gb_s,
+      rates.copy_64m_gb_s);
 }
 
 }  // namespace
@@ -125,7 +141,8 @@ double share_of_roof(const Measured& measured, const Roof& roof) {
   const FlopCount& flops = measured.flops;
   const double ideal_ms =
       1e-6 * (flops.f32 / roof.all.sgemm_gflops + flops.f64 / roof.all.dgemm_gflops +
-              flops.convolution / roof.all.convolution_gflops);
+              flops.convolution / roof.all.convolution_gflops +
+              (flops.bf16 > 0 ? flops.bf16 / roof.all.bf16_gflops : 0));
   return ideal_ms / measured.time.best_ms(roof.threads);
 }
 

@@ -15,6 +15,8 @@ struct Roof {
     double dgemm_gflops = 0;  ///< the same in f64, best of 5
     double convolution_gflops =
         0;  ///< forward 3x3 convolution, 64 to 64 channels, [32, 32, 32, 64]
+    /// product of two bf16 matrices of order 1024, best of 10; 0 on a CPU without bf16
+    double bf16_gflops = 0;
     /// Copies of arrays of 256 KiB, 4 MiB and 64 MiB: bytes read and written, best of 10.
     double copy_256k_gb_s = 0;
     double copy_4m_gb_s = 0;

@@ -35,7 +35,8 @@ Measured measured(const std::vector<StepSample>& samples, StepPart StepSample::*
     flops = flops + (sample.*member).flops;
   }
   const auto count = static_cast<double>(samples.size());
-  return {timing_of(times), {flops.f32 / count, flops.f64 / count, flops.convolution / count}};
+  return {timing_of(times),
+          {flops.f32 / count, flops.f64 / count, flops.convolution / count, flops.bf16 / count}};
 }
 
 struct Count {
@@ -74,6 +75,7 @@ void print_json(const StepReport& report, const BenchConditions& conditions) {
                                  {"dataset", report.config.dataset},
                                  {"batch", report.config.batch},
                                  {"orthogonal_update", report.config.orthogonal_update},
+                                 {"precision", report.config.precision},
                                  {"warmup", report.warmup}};
   // The figures most looked for, flat; all of them by part.
   for (const Part& part : parts) {
@@ -130,9 +132,9 @@ void print_text(const StepReport& report, const BenchConditions& conditions) {
     rows.push_back(std::move(cells));
   }
   const std::string title = fmt::format(
-      "{} on images of {}, batch {}, {}, {} thread{}, after {} steps\n\n", report.config.model,
-      report.config.dataset, report.config.batch, report.config.orthogonal_update, roof.threads,
-      roof.threads == 1 ? "" : "s", report.warmup);
+      "{} on images of {}, batch {}, {}, {}, {} thread{}, after {} steps\n\n", report.config.model,
+      report.config.dataset, report.config.batch, report.config.orthogonal_update,
+      report.config.precision, roof.threads, roof.threads == 1 ? "" : "s", report.warmup);
   print_text(title + table(rows) + '\n' + in_words(report), conditions);
 }
 

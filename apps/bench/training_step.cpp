@@ -107,7 +107,7 @@ StepSample TrainingStep::run() {
   const StepCounts before = counts_so_far();
   PartWatch watch;
   {
-    Tape tape;
+    Tape tape(config_.product_precision());
     make_weights();
     sample.weights = watch.lap();
     const std::size_t first_of_forward = tape.size();

@@ -5,6 +5,7 @@
 
 #include <isotape/apps/errors.hpp>
 #include <isotape/apps/resolve.hpp>
+#include <isotape/ops/product_bf16.hpp>
 
 using namespace isotape;
 
@@ -24,8 +25,31 @@ TEST_CASE("resolve: the defaults for images in gray are those of the reference r
   CHECK(config.lr == 1e-3);
   CHECK(config.schedule == "exponential");
   CHECK(config.orthogonal_update == "reparametrize");
+  CHECK(config.precision == "f32");
   CHECK(config.eps == std::vector<Eps>{{"0.3", 0.3}, {"1.58", 1.58}});
   CHECK(config.threads >= 1);
+}
+
+TEST_CASE("resolve: bf16 is taken where the CPU has it and refused elsewhere") {
+  constexpr const char* refusal =
+      "precision: expected f32 on a CPU without AVX512-BF16 or AMX, got bf16";
+  CHECK_NOTHROW(check_precision("f32", false));
+  CHECK_NOTHROW(check_precision("bf16", true));
+  CHECK_THROWS_WITH_AS(check_precision("bf16", false), refusal, UsageError);
+
+  TrainOptions options;
+  options.precision = "bf16";
+  RunConfig stored;
+  stored.precision = "bf16";
+  if (cpu_has_bf16()) {
+    CHECK(resolve(options).precision == "bf16");
+    CHECK(resolve(options).product_precision() == Precision::bf16);
+    CHECK(resolve({}).product_precision() == Precision::full);
+    CHECK(resume(stored, {}).precision == "bf16");
+  } else {
+    CHECK_THROWS_WITH_AS(resolve(options), refusal, UsageError);
+    CHECK_THROWS_WITH_AS(resume(stored, {}), refusal, UsageError);
+  }
 }
 
 TEST_CASE("resolve: images in colour are augmented and have other margins and radii") {

@@ -1,4 +1,5 @@
-# cmake -DCOMMAND=<isotape> -DMODEL=<file.toml> -DWORK=<folder> -DEXTRA=<flags> [-DEXPECT=<text>] -P resume.cmake
+# cmake -DCOMMAND=<isotape> -DMODEL=<file.toml> -DWORK=<folder> -DEXTRA=<flags> [-DEXPECT=<text>]
+#   [-DBF16=ON] -P resume.cmake
 # A run that is stopped twice, in the middle of an epoch too, and resumed ends with the bytes of the
 # straight run; so does a second straight run. Its metrics hold the text EXPECT.
 file(REMOVE_RECURSE ${WORK})
@@ -29,6 +30,19 @@ function(expect_equal a b)
                        "${metrics_${a}}\n${metrics_${b}}")
   endif()
 endfunction()
+
+# What the CPU does not have is refused.
+if(BF16)
+  execute_process(COMMAND ${COMMAND} doctor --json OUTPUT_VARIABLE doctor)
+  string(JSON has_bf16 GET "${doctor}" bf16)
+  if(NOT has_bf16)
+    execute_process(COMMAND ${COMMAND} train ${EXTRA} RESULT_VARIABLE code ERROR_QUIET)
+    if(NOT code EQUAL 2)
+      message(FATAL_ERROR "expected exit code 2 without bf16, got ${code}")
+    endif()
+    return()
+  endif()
+endif()
 
 set(flags --model ${MODEL} --dataset moons --epochs 3 --batch 100 --seed 7 --threads 1 --quiet
           ${EXTRA})

@@ -26,6 +26,7 @@ RunConfig example() {
   config.lr = 1e-3;
   config.schedule = "exponential:final=0.001";
   config.orthogonal_update = "reparametrize";
+  config.precision = "bf16";
   config.eps = {{"36/255", 36.0 / 255}, {"1.58", 1.58}};
   config.seed = 7;
   config.threads = 2;

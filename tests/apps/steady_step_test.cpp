@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <ostream>
 #include <string>
+#include <support/needs_bf16.hpp>
 #include <support/scoped_threads.hpp>
 
 #include <isotape/apps/evaluation.hpp>
@@ -57,18 +58,19 @@ struct Counts {
   }
 };
 
-Training training_of(const char* model, int threads) {
+Training training_of(const char* model, int threads, const char* precision = "f32") {
   TrainOptions options;
   options.model = model;
   options.dataset = "glyphs";
   options.threads = threads;
+  options.precision = precision;
   return {resolve(options), named_model(model), load_dataset("glyphs")};
 }
 
 // Of each of three steps in a row, which must agree.
-Counts steady_step(const char* model, int threads) {
+Counts steady_step(const char* model, int threads, const char* precision = "f32") {
   const ScopedThreads some(threads);
-  Training training = training_of(model, threads);
+  Training training = training_of(model, threads, precision);
   for (int i = 0; i < 4; ++i) training.step();
   Counts first;
   for (int i = 0; i < 3; ++i) {
@@ -106,6 +108,17 @@ TEST_CASE("steady step: two threads start few loops, and ask for nothing more") 
         Counts{.requests = 177, .copies = 23, .reorders = 5, .weights = 4, .regions = 13});
   CHECK(steady_step("plain-mlp-3", 2) == Counts{.requests = 21, .weights = 3, .regions = 3});
   CHECK(steady_step("mlp-3", 2) == Counts{.requests = 62, .copies = 5, .weights = 3, .regions = 5});
+}
+
+// Copies: the framing rounds, as does each other operand, once: x, w and dy of a dense layer, dy of
+// a convolution. Reorders, which round weights of convolutions: as many as in f32.
+TEST_CASE("steady step: bf16 asks the system for nothing and rounds each operand once") {
+  if (lacks_bf16()) return;
+  CHECK(steady_step("plain-small", 1, "bf16") ==
+        Counts{.requests = 43, .copies = 10, .reorders = 5, .weights = 4});
+  CHECK(steady_step("bcop-small", 1, "bf16") ==
+        Counts{.requests = 182, .copies = 28, .reorders = 5, .weights = 4});
+  CHECK(steady_step("mlp-3", 1, "bf16") == Counts{.requests = 68, .copies = 11, .weights = 3});
 }
 
 TEST_CASE("steady evaluation: makes no weight, no primitive, and reorders nothing") {

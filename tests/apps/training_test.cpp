@@ -2,12 +2,17 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <support/needs_bf16.hpp>
 
+#include <isotape/apps/evaluation.hpp>
 #include <isotape/apps/resolve.hpp>
 #include <isotape/apps/training.hpp>
 #include <isotape/core/error.hpp>
+#include <isotape/core/flop_count.hpp>
 #include <isotape/core/safetensors.hpp>
 #include <isotape/datasets/registry.hpp>
+#include <isotape/layers/bcop.hpp>
+#include <isotape/layers/weight.hpp>
 
 using namespace isotape;
 
@@ -129,6 +134,75 @@ TEST_CASE("training: the state continues a run bit for bit from any step") {
     CHECK(max_abs_diff(weights(first), weights(second)) == 0);
   }
   std::filesystem::remove(scratch("state"));
+}
+
+// A convolution and dense layers large enough to be rounded.
+ModelSpec wide_spec() {
+  return {"wide",
+          {{"conv1",
+            "bcop",
+            {{"out", std::int64_t{8}}, {"kernel", std::int64_t{4}}, {"stride", std::int64_t{2}}}},
+           {"act1", "maxmin", {}},
+           {"flatten", "flatten", {}},
+           {"fc1", "linear", {{"out", std::int64_t{32}}}},
+           {"act2", "maxmin", {}},
+           {"fc2", "linear", {{"out", std::string("classes")}}}}};
+}
+
+Training bf16_training(const char* update) {
+  TrainOptions options;
+  options.dataset = "glyphs";
+  options.precision = "bf16";
+  options.orthogonal_update = update;
+  options.threads = 1;
+  return {resolve(options), wide_spec(), load_dataset("glyphs")};
+}
+
+TEST_CASE("training: in bf16 a run is the same each time and continues bit for bit") {
+  if (lacks_bf16()) return;
+  for (const char* update : {"reparametrize", "retract"}) {
+    CAPTURE(update);
+    Training straight = bf16_training(update);
+    for (int i = 0; i < 6; ++i) straight.step();
+    Training first = bf16_training(update);
+    for (int i = 0; i < 2; ++i) first.step();
+    first.save_state(scratch("bf16"));
+    Training second = bf16_training(update);
+    second.load_state(scratch("bf16"));
+    for (int i = 0; i < 4; ++i) second.step();
+    CHECK(second.counters().loss_sum == straight.counters().loss_sum);
+    CHECK(max_abs_diff(weights(straight), weights(second)) == 0);
+    std::filesystem::remove(scratch("bf16"));
+  }
+}
+
+TEST_CASE("training: bf16 is of the step alone; weights, bound and evaluation are those of f32") {
+  if (lacks_bf16()) return;
+  Training training = bf16_training("reparametrize");
+  const double before = flop_count().bf16;
+  for (int i = 0; i < 3; ++i) training.step();
+  CHECK(flop_count().bf16 > before);
+  const double after = flop_count().bf16;
+  Sequential& net = training.model().net;
+  evaluate(training.model(), training.data().test, {1.58}, 500);
+  net.lipschitz_bound();
+  CHECK(flop_count().bf16 == after);
+  // The weights of a recording in bf16 have the bits of one in f32.
+  const auto recorded = [&](Precision precision) {
+    Tape tape(precision);
+    net.prepare();
+    return net.weights()[1].weight->var().value();
+  };
+  CHECK(max_abs_diff(recorded(Precision::bf16), recorded(Precision::full)) == 0);
+  const auto* conv = dynamic_cast<const BcopConv2d*>(net.parts()[0].module.get());
+  REQUIRE(conv != nullptr);
+  const auto kernel = [&](Precision precision) {
+    Tape tape(precision);
+    net.prepare();
+    return conv->kernel().value();
+  };
+  CHECK(max_abs_diff(kernel(Precision::bf16), kernel(Precision::full)) == 0);
+  CHECK(flop_count().bf16 == after);
 }
 
 TEST_CASE("training: a state of another model or of no run is refused") {

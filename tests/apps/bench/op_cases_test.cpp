@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <map>
 #include <set>
+#include <support/needs_bf16.hpp>
 
 #include <isotape/apps/bench/op_cases.hpp>
 
@@ -38,6 +39,21 @@ TEST_CASE("op_cases: passes of a convolution count alike, those of a dense layer
       CHECK(result.forward.flops.f32 == 2.0 * 2 * 1568 * 100);
     }
   }
+}
+
+TEST_CASE("op_cases: conv2d and affine in each precision, all else once") {
+  if (lacks_bf16()) return;
+  std::map<std::string, int> rows;
+  double flops = 0;
+  for (const OpCase& one : op_cases(2, {Precision::full, Precision::bf16})) {
+    const bool is_bf16 = one.operands.ends_with(", bf16");
+    rows[one.op] += is_bf16 ? 100 : 1;
+    if (is_bf16) flops += measure_interleaved({one.task}, 1, 0).front().both.flops.bf16;
+  }
+  CHECK(rows["conv2d"] == 12 + 1200);
+  CHECK(rows["affine"] == 4 + 400);
+  CHECK(rows["adam"] == 1);
+  CHECK(flops > 0);
 }
 
 TEST_CASE("op_cases: bytes are those of the operands, read and written once") {
