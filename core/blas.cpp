@@ -12,10 +12,6 @@
 // Arrays are column-major there: a row-major [m, n] is handed over as its transpose.
 // NOLINTBEGIN(readability-identifier-naming): names of Fortran
 extern "C" {
-void ssyevd_(const char*, const char*, const int*, float*, const int*, float*, float*, const int*,
-             int*, const int*, int*);
-void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*,
-             const int*, int*, const int*, int*);
 void sgesdd_(const char*, const int*, const int*, float*, const int*, float*, float*, const int*,
              float*, const int*, float*, const int*, int*, int*);
 void dgesdd_(const char*, const int*, const int*, double*, const int*, double*, double*, const int*,
@@ -95,7 +91,6 @@ CBLAS_TRANSPOSE flag(bool trans) { return trans ? CblasTrans : CblasNoTrans; }
   void name(double, A... arguments) { \
     d##name##_(arguments...);         \
   }
-ISOTAPE_LAPACK(syevd)
 ISOTAPE_LAPACK(gesdd)
 ISOTAPE_LAPACK(getrf)
 ISOTAPE_LAPACK(getrs)
@@ -175,27 +170,6 @@ void gemv(bool trans, std::int64_t m, std::int64_t n, T alpha, const T* a, std::
     cblas_dgemv(CblasRowMajor, flag(trans), narrow(m), narrow(n), alpha, a, stride(lda), x, 1, beta,
                 y, 1);
   }
-}
-
-template <class T>
-void symmetric_eigen(std::int64_t n, T* a, T* values) {
-  const int order = narrow(n);
-  if (order == 0) return;
-  const char vectors = 'V';
-  const char triangle = 'U';
-  T work_query = 0;
-  int integer_query = 0;
-  int info = 0;
-  const int query = -1;
-  syevd(T{}, &vectors, &triangle, &order, a, &order, values, &work_query, &query, &integer_query,
-        &query, &info);
-  const int work_size = static_cast<int>(work_query);
-  Work<T> work(work_size);
-  Work<int> integers(integer_query);
-  syevd(T{}, &vectors, &triangle, &order, a, &order, values, work.data(), &work_size,
-        integers.data(), &integer_query, &info);
-  check("symmetric_eigen", info);
-  count<T>(0, 14.0 / 3, n, n);
 }
 
 template <class T>
@@ -354,7 +328,6 @@ void qr_orthonormal(std::int64_t m, std::int64_t n, T* a, T* signs) {
                         std::int64_t);                                                            \
   template void gemv<T>(bool, std::int64_t, std::int64_t, T, const T*, std::int64_t, const T*, T, \
                         T*);                                                                      \
-  template void symmetric_eigen<T>(std::int64_t, T*, T*);                                         \
   template void singular_values<T>(std::int64_t, std::int64_t, T*, T*);                           \
   template void svd<T>(std::int64_t, std::int64_t, T*, T*, T*, T*);                               \
   template void lu_factor<T>(std::int64_t, T*, int*);                                             \

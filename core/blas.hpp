@@ -35,6 +35,7 @@ void gemv(bool trans, std::int64_t m, std::int64_t n, T alpha, const T* a, std::
 
 /// Eigendecomposition of a symmetric matrix [n, n]: on return row i of a is the eigenvector of
 /// values[i], values ascending: A = a^T diag(values) a.
+/// @throws NumericError  if an entry is not finite
 template <class T>
 void symmetric_eigen(std::int64_t n, T* a, T* values);
 

@@ -155,7 +155,8 @@ TEST_CASE_TEMPLATE("gemv: equals plain loops", T, float, double) {
 }
 
 TEST_CASE_TEMPLATE("symmetric_eigen: A = a^T diag(values) a, ascending", T, float, double) {
-  for (const std::int64_t n : {1, 2, 9, 40}) {
+  // From 128 on by its parts; blocks of 64 reflectors, the last one whole or of any size.
+  for (const std::int64_t n : {1, 2, 9, 40, 127, 128, 129, 130, 193, 200}) {
     CAPTURE(n);
     const auto b = random_matrix<T>(n, n, 6);
     auto a = product(false, true, n, n, n, b, b);
@@ -204,21 +205,55 @@ TEST_CASE("svd: rejects what is not finite") {
   CHECK_THROWS_AS(blas::singular_values<double>(4, 3, a.data(), s.data()), NumericError);
 }
 
-TEST_CASE("symmetric_eigen: does not make numbers of a NaN") {
-  Matrix<double> a = identity<double>(4);
-  a[1] = a[4] = std::numeric_limits<double>::quiet_NaN();
-  Matrix<double> values(4);
-  bool refused = false;
-  try {
-    blas::symmetric_eigen<double>(4, a.data(), values.data());
-  } catch (const NumericError&) {
-    refused = true;
+TEST_CASE("symmetric_eigen: large and tiny matrices, repeated and zero eigenvalues") {
+  constexpr std::int64_t n = 150;
+  const auto b = random_matrix<double>(n, n, 9);
+  for (const double size : {1e-170, 1e-120, 1.0, 1e120, 1e170}) {
+    CAPTURE(size);
+    auto a = product(false, true, n, n, n, b, b);
+    for (double& entry : a) entry *= size;
+    const auto original = a;
+    Matrix<double> values(n);
+    blas::symmetric_eigen<double>(n, a.data(), values.data());
+    CHECK(distance(product(false, true, n, n, n, a, a), identity<double>(n)) <= 1e-12);
+    auto error = product(true, false, n, n, n, a, scale_rows(values, a));
+    for (double& entry : error) entry /= values.back();
+    auto expected = original;
+    for (double& entry : expected) entry /= values.back();
+    CHECK(distance(error, expected) <= 1e-12);
   }
-  CHECK((refused || std::any_of(values.begin(), values.end(), [](double v) { return v != v; })));
+  // 1 in 50 places, 0 in the others, in a basis of its own.
+  auto q = product(false, true, n, n, n, b, b);
+  Matrix<double> values(n);
+  blas::symmetric_eigen<double>(n, q.data(), values.data());
+  Matrix<double> d(n, 0.0);
+  std::fill_n(d.begin(), 50, 1.0);
+  auto a = product(true, false, n, n, n, q, scale_rows(d, q));
+  const auto original = a;
+  blas::symmetric_eigen<double>(n, a.data(), values.data());
+  CHECK(std::abs(values[99]) <= 1e-13);
+  CHECK(std::abs(values[100] - 1) <= 1e-13);
+  CHECK(distance(product(false, true, n, n, n, a, a), identity<double>(n)) <= 1e-12);
+  CHECK(distance(product(true, false, n, n, n, a, scale_rows(values, a)), original) <= 1e-12);
 }
 
-// The Gram matrix of a complex A, as a real one: the singular values of [re, -im; im, re] are those
-// of A, each twice.
+TEST_CASE("symmetric_eigen: does not make numbers of a NaN") {
+  for (const std::int64_t n : {4, 150}) {
+    Matrix<double> a = identity<double>(n);
+    a[1] = a[n] = std::numeric_limits<double>::quiet_NaN();
+    Matrix<double> values(n);
+    bool refused = false;
+    try {
+      blas::symmetric_eigen<double>(n, a.data(), values.data());
+    } catch (const NumericError&) {
+      refused = true;
+    }
+    CHECK((refused || std::any_of(values.begin(), values.end(), [](double v) { return v != v; })));
+  }
+}
+
+// The Gram matrix of a complex A, as a real one: the singular values of [re, -im; im, re] are
+// those of A, each twice.
 TEST_CASE("singular_values_complex: are those of the real form, once each") {
   for (const Extents& extents : {Extents{4, 4}, {5, 2}, {2, 6}, {1, 1}}) {
     const std::int64_t m = extents[0];
