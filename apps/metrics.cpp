@@ -75,9 +75,13 @@ void MetricsLog::append(const EpochMetrics& m, const std::vector<Eps>& eps) {
     json["holdout_accuracy"] = m.holdout->clean_accuracy;
     json["holdout_certified_accuracy"] = certified(*m.holdout, eps);
   }
-  if (m.retraction_steps) json["retraction_steps"] = *m.retraction_steps;
+  if (m.retraction_steps) {
+    json["retraction_steps"] = {{"mean", m.retraction_steps->mean},
+                                {"max", m.retraction_steps->max}};
+  }
   for (const auto& [layer, ratio] : m.variance_ratios) json["variance_ratio"][layer] = ratio;
   json["time_train_s"] = m.time_train_s;
+  json["time_train_cpu_s"] = m.time_train_cpu_s;
   json["time_eval_s"] = m.time_eval_s;
   write(json.dump());
 }

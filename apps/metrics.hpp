@@ -13,7 +13,7 @@
 
 namespace isotape {
 
-/// What a run notes at the end of an epoch. Wall-clock figures are the only ones that differ
+/// What a run notes at the end of an epoch. Times are the only ones that differ
 /// between two equal runs.
 struct EpochMetrics {
   std::int64_t epoch = 0;
@@ -23,10 +23,16 @@ struct EpochMetrics {
   double train_accuracy = 0;  ///< percent, under the weights of each step
   Evaluation test;
   std::optional<Evaluation> holdout;
-  std::optional<double> retraction_steps;  ///< order-1 steps per matrix and update
+  /// Order-1 steps per matrix and update.
+  struct RetractionSteps {
+    double mean = 0;
+    std::int64_t max = 0;
+  };
+  std::optional<RetractionSteps> retraction_steps;
   /// Of layers with low-rank representations: name and share of the variance in r directions.
   std::vector<std::pair<std::string, double>> variance_ratios;
   double time_train_s = 0;
+  double time_train_cpu_s = 0;  ///< of all threads together
   double time_eval_s = 0;
 };
 

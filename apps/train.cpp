@@ -1,13 +1,13 @@
 // isotape train: configuration -> run directory.
 
 #include <fmt/format.h>
-#include <chrono>
 #include <iostream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 
+#include <isotape/apps/bench/stopwatch.hpp>
 #include <isotape/apps/commands.hpp>
 #include <isotape/apps/doctor.hpp>
 #include <isotape/apps/errors.hpp>
@@ -24,18 +24,6 @@
 
 namespace isotape {
 namespace {
-
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const std::chrono::duration<double> passed = now - std::exchange(start_, now);
-    return passed.count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 std::string environment_json(const RunConfig& config) {
   const Diagnosis diagnosis = diagnose();
@@ -153,7 +141,9 @@ class Run {
   void end_epoch(std::int64_t epoch, double lr) {
     progress_.pause();
     EpochMetrics metrics;
-    metrics.time_train_s = watch_.lap();
+    const Duration trained = watch_.lap();
+    metrics.time_train_s = 1e-3 * trained.wall_ms;
+    metrics.time_train_cpu_s = 1e-3 * trained.cpu_ms;
     metrics.epoch = epoch;
     metrics.step = training_.counters().step;
     metrics.lr = lr;
@@ -166,16 +156,21 @@ class Run {
       training_.consider(metrics.holdout->clean_accuracy);
     }
     if (config_.orthogonal_update == "retract") {
-      metrics.retraction_steps = means.retraction_steps;
+      metrics.retraction_steps = {means.retraction_steps, means.most_retraction_steps};
     }
     for (const LowRank::Ratio& ratio : training_.variance_ratios()) {
       metrics.variance_ratios.emplace_back(ratio.layer, ratio.value);
     }
-    metrics.time_eval_s = watch_.lap();
+    metrics.time_eval_s = 1e-3 * watch_.lap().wall_ms;
     log_.append(metrics, config_.eps);
     save(files_, training_);
-    progress_.line(fmt::format("epoch {}/{}  loss {:.4f}  {}", epoch, config_.epochs, metrics.loss,
-                               summary_line(metrics.test, config_.eps)));
+    std::string line = fmt::format("epoch {}/{}  loss {:.4f}  {}", epoch, config_.epochs,
+                                   metrics.loss, summary_line(metrics.test, config_.eps));
+    if (metrics.retraction_steps) {
+      line += fmt::format("  retraction {:.2f} steps, at most {}", metrics.retraction_steps->mean,
+                          metrics.retraction_steps->max);
+    }
+    progress_.line(line);
     last_test_ = std::move(metrics.test);
   }
 

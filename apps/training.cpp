@@ -87,11 +87,13 @@ StepResult Training::step() {
     require<NumericError>(std::isfinite(result.loss), "expected a finite loss, got ", result.loss);
     tape.backward(value);
     if (config_.clip_norm > 0) clip_grad_norm(parameters_, config_.clip_norm);
-    const RetractionStats before = optimizer_->retractions();
     optimizer_->step(result.lr);
     if (low_rank_) low_rank_->step(result.step, result.lr / config_.lr);
-    counters_.retracted += optimizer_->retractions().matrices - before.matrices;
-    counters_.retraction_steps += optimizer_->retractions().steps - before.steps;
+    const RetractionStats& retractions = optimizer_->last_retractions();
+    counters_.retracted += retractions.matrices;
+    counters_.retraction_steps += retractions.steps;
+    counters_.most_retraction_steps =
+        std::max(counters_.most_retraction_steps, std::int64_t{retractions.max_steps});
     counters_.correct += count_correct(logits.value(), batch.labels);
   } catch (const NumericError& error) {
     throw NumericError(message("step ", result.step, ": ", error.what()));
@@ -119,15 +121,16 @@ EpochMeans Training::take_epoch_means() {
   const auto mean = [](double sum, std::int64_t count) {
     return sum / static_cast<double>(std::max<std::int64_t>(count, 1));
   };
-  const EpochMeans means{
-      mean(counters_.loss_sum, counters_.seen),
-      mean(100 * static_cast<double>(counters_.correct), counters_.seen),
-      mean(static_cast<double>(counters_.retraction_steps), counters_.retracted)};
+  const EpochMeans means{mean(counters_.loss_sum, counters_.seen),
+                         mean(100 * static_cast<double>(counters_.correct), counters_.seen),
+                         mean(static_cast<double>(counters_.retraction_steps), counters_.retracted),
+                         counters_.most_retraction_steps};
   counters_.loss_sum = 0;
   counters_.seen = 0;
   counters_.correct = 0;
   counters_.retracted = 0;
   counters_.retraction_steps = 0;
+  counters_.most_retraction_steps = 0;
   return means;
 }
 
@@ -197,6 +200,7 @@ void Training::save_state(const std::filesystem::path& path) {
                                    {"correct", counters_.correct},
                                    {"retracted", counters_.retracted},
                                    {"retraction_steps", counters_.retraction_steps},
+                                   {"most_retraction_steps", counters_.most_retraction_steps},
                                    {"best_epoch", counters_.best_epoch},
                                    {"best_accuracy", counters_.best_accuracy}};
   file.metadata = {{counters_key, counters.dump()}, {model_key, to_json(model_.spec)}};
@@ -207,11 +211,17 @@ void Training::load_state(const std::filesystem::path& path) {
   const SafeTensors file = load_safetensors(path);
   try {
     const auto counters = nlohmann::json::parse(file.metadata.at(counters_key));
-    counters_ = {counters.at("step"),          counters.at("recent_loss_sum"),
-                 counters.at("recent_steps"),  counters.at("loss_sum"),
-                 counters.at("seen"),          counters.at("correct"),
-                 counters.at("retracted"),     counters.at("retraction_steps"),
-                 counters.at("best_accuracy"), counters.at("best_epoch")};
+    counters_ = {counters.at("step"),
+                 counters.at("recent_loss_sum"),
+                 counters.at("recent_steps"),
+                 counters.at("loss_sum"),
+                 counters.at("seen"),
+                 counters.at("correct"),
+                 counters.at("retracted"),
+                 counters.at("retraction_steps"),
+                 counters.at("most_retraction_steps"),
+                 counters.at("best_accuracy"),
+                 counters.at("best_epoch")};
   } catch (const std::exception&) {
     throw DataError(message(path.string(), ": expected the counters of a run in its metadata, ",
                             "found none; was it written by isotape train?"));

@@ -23,6 +23,7 @@ struct EpochMeans {
   double loss = 0;
   double accuracy = 0;          ///< percent, on the training images, under the weights of each step
   double retraction_steps = 0;  ///< order-1 steps per matrix and update
+  std::int64_t most_retraction_steps = 0;  ///< for one matrix in one update
 };
 
 /// What one training step did.
@@ -43,9 +44,10 @@ struct TrainingCounters {
   double loss_sum = 0;
   std::int64_t seen = 0;
   std::int64_t correct = 0;
-  std::int64_t retracted = 0;         ///< matrices moved on their manifold
-  std::int64_t retraction_steps = 0;  ///< order-1 steps that took them back to it
-  double best_accuracy = -1;          ///< percent on the hold-out
+  std::int64_t retracted = 0;              ///< matrices moved on their manifold
+  std::int64_t retraction_steps = 0;       ///< order-1 steps that took them back to it
+  std::int64_t most_retraction_steps = 0;  ///< for one matrix in one update
+  double best_accuracy = -1;               ///< percent on the hold-out
   std::int64_t best_epoch = 0;
 };
 

@@ -149,7 +149,8 @@ void Optimizer::move_along_manifolds(const std::vector<Slot*>& slots, double lr)
   }
   run(loops, sizes);
   for (std::size_t i = 0; i < moves.size(); ++i) moves[i].direction = &steps[i];
-  retractions_ += retract(moves);
+  last_retractions_ = retract(moves);
+  retractions_ += last_retractions_;
 }
 
 }  // namespace isotape

@@ -51,6 +51,8 @@ class Optimizer {
   virtual std::string describe() const = 0;
   /// What retractions took since construction.
   const RetractionStats& retractions() const { return retractions_; }
+  /// What those of the last step took.
+  const RetractionStats& last_retractions() const { return last_retractions_; }
 
  protected:
   /// One tensor of state per parameter: of its shape and type, or one f64 number.
@@ -99,6 +101,7 @@ class Optimizer {
   Decay decay_;
   std::vector<Slot> slots_;
   RetractionStats retractions_;
+  RetractionStats last_retractions_;
 };
 
 }  // namespace isotape

@@ -39,16 +39,27 @@ TEST_CASE("metrics: a line per epoch and per noted loss, wall-clock figures in t
   log.append(5, 0.75);
   CHECK(folder.get("m") == first_line());
   log.append(metrics_of(1), eps);
-  CHECK(folder.get("m") ==
-        first_line() + R"({"epoch":1,"step":10,"lr":0.001,"loss":0.5,"train_accuracy":50.0,)"
-                       R"("clean_accuracy":60.0,"certified_accuracy":{"0.3":40.0,"36/255":20.0},)"
-                       R"("mean_certified_radius":0.25,"lipschitz_bound":1.0,"time_train_s":0.0,)"
-                       R"("time_eval_s":0.0})"
-                       "\n");
+  CHECK(
+      folder.get("m") ==
+      first_line() +
+          R"({"epoch":1,"step":10,"lr":0.001,"loss":0.5,"train_accuracy":50.0,)"
+          R"("clean_accuracy":60.0,"certified_accuracy":{"0.3":40.0,"36/255":20.0},)"
+          R"("mean_certified_radius":0.25,"lipschitz_bound":1.0,"time_train_s":0.0,"time_train_cpu_s":0.0,)"
+          R"("time_eval_s":0.0})"
+          "\n");
   const LoggedMetrics read = read_metrics(folder / "m");
   REQUIRE(read.epochs.size() == 1);
   CHECK(read.epochs[0].certified_accuracy == std::vector<double>{40, 20});
   CHECK(read.losses == std::vector<std::pair<std::int64_t, double>>{{5, 0.75}});
+}
+
+TEST_CASE("metrics: of retracted weights the steps back to the manifold, mean and maximum") {
+  const ScratchFolder folder;
+  MetricsLog log(folder / "m", 0);
+  EpochMetrics metrics = metrics_of(1);
+  metrics.retraction_steps = {1.25, 3};
+  log.append(metrics, eps);
+  CHECK(folder.get("m").find(R"("retraction_steps":{"mean":1.25,"max":3})") != std::string::npos);
 }
 
 TEST_CASE("metrics: a resumed run drops the lines after its step, and one that was cut") {

@@ -205,6 +205,30 @@ TEST_CASE("training: bf16 is of the step alone; weights, bound and evaluation ar
   CHECK(flop_count().bf16 == after);
 }
 
+TEST_CASE("training: an epoch's retractions have a mean and a maximum, also across a stop") {
+  RunConfig config = small_config();
+  config.orthogonal_update = "retract";
+  const auto means = [&](int stop) {
+    Training training(config, small_spec(), load_dataset("moons"));
+    for (int i = 0; i < stop; ++i) training.step();
+    training.save_state(scratch("retract"));
+    Training second(config, small_spec(), load_dataset("moons"));
+    second.load_state(scratch("retract"));
+    while (!second.step().epoch_ended) {
+    }
+    const EpochMeans first_epoch = second.take_epoch_means();
+    CHECK(second.take_epoch_means().most_retraction_steps == 0);
+    return first_epoch;
+  };
+  const EpochMeans straight = means(0);
+  CHECK(straight.retraction_steps > 0);
+  CHECK(static_cast<double>(straight.most_retraction_steps) >= straight.retraction_steps);
+  CHECK(straight.most_retraction_steps <= 8);
+  CHECK(means(3).retraction_steps == straight.retraction_steps);
+  CHECK(means(3).most_retraction_steps == straight.most_retraction_steps);
+  std::filesystem::remove(scratch("retract"));
+}
+
 TEST_CASE("training: a state of another model or of no run is refused") {
   Training training(small_config(), small_spec(), load_dataset("moons"));
   const auto path = scratch("other");
