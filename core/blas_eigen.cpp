@@ -110,53 +110,54 @@ bool is_in_safe_range(T largest) {
 template <class T>
 class Reflectors {
  public:
-  Reflectors(std::int64_t n, const T* a, const T* tau, std::int64_t first, std::int64_t count)
-      : n_(n),
-        first_(first),
-        rows_(n - first - 1),
-        count_(count),
-        v_(rows_ * count),
-        r_(count * count) {
-    T* const v = v_.data();  // [rows, count]
+  explicit Reflectors(std::int64_t n) : n_(n), space_(3 * n * block + 2 * block * block) {}
+
+  void load(const T* a, const T* tau, std::int64_t first, std::int64_t count) {
+    first_ = first;
+    rows_ = n_ - first - 1;
+    count_ = count;
     for (std::int64_t k = 0; k < count; ++k) {
-      const T* const column = a + (first + k) * n + first + 1;
+      const T* const column = a + (first + k) * n_ + first + 1;
       for (std::int64_t i = 0; i < rows_; ++i) {
-        v[i * count + k] = i < k ? T{0} : i == k ? T{1} : column[i];
+        v()[i * count + k] = i < k ? T{0} : i == k ? T{1} : column[i];
       }
     }
-    Work<T> gram(count * count);
-    syrk<T>(true, count, rows_, 1, v, count, 0, gram.data(), count);
-    fill_triangle(gram.data(), tau + first);
+    T* const gram = r() + block * block;
+    syrk<T>(true, count, rows_, 1, v(), count, 0, gram, count);
+    fill_triangle(gram, tau + first);
   }
 
   // z <- (I - V R V^T) z for each row z of [n, n]: z -= ((z V) R^T) V^T.
-  void apply(T* z, T* scratch) {
+  void apply(T* z) {
     T* const part = z + first_ + 1;
-    T* const product = scratch;
-    T* const turned = scratch + n_ * count_;
-    gemm<T>(false, false, n_, count_, rows_, 1, part, n_, v_.data(), count_, 0, product, count_);
-    gemm<T>(false, true, n_, count_, count_, 1, product, count_, r_.data(), count_, 0, turned,
-            count_);
-    gemm<T>(false, true, n_, rows_, count_, -1, turned, count_, v_.data(), count_, 1, part, n_);
+    T* const product = v() + n_ * block;
+    T* const turned = product + n_ * block;
+    gemm<T>(false, false, n_, count_, rows_, 1, part, n_, v(), count_, 0, product, count_);
+    gemm<T>(false, true, n_, count_, count_, 1, product, count_, r(), count_, 0, turned, count_);
+    gemm<T>(false, true, n_, rows_, count_, -1, turned, count_, v(), count_, 1, part, n_);
   }
 
  private:
   // Column k of R: tau_k on the diagonal, -tau_k R (V^T v_k) above it [LAPACK, larft].
   void fill_triangle(const T* gram, const T* tau) {
-    T* const r = r_.data();
-    std::fill_n(r, count_ * count_, T{0});
+    std::fill_n(r(), count_ * count_, T{0});
     for (std::int64_t k = 0; k < count_; ++k) {
       for (std::int64_t i = 0; i < k; ++i) {
         T sum = 0;
-        for (std::int64_t j = i; j < k; ++j) sum += r[i * count_ + j] * gram[k * count_ + j];
-        r[i * count_ + k] = -tau[k] * sum;
+        for (std::int64_t j = i; j < k; ++j) sum += r()[i * count_ + j] * gram[k * count_ + j];
+        r()[i * count_ + k] = -tau[k] * sum;
       }
-      r[k * count_ + k] = tau[k];
+      r()[k * count_ + k] = tau[k];
     }
   }
+  T* r() { return space_.data(); }                      // [count, count]
+  T* v() { return space_.data() + 2 * block * block; }  // [rows, count]
 
-  std::int64_t n_, first_, rows_, count_;
-  Work<T> v_, r_;
+  std::int64_t n_;
+  std::int64_t first_ = 0;
+  std::int64_t rows_ = 0;
+  std::int64_t count_ = 0;
+  Work<T> space_;
 };
 
 template <class T>
@@ -173,8 +174,7 @@ void by_parts(std::int64_t n, T* a, T* values) {
   const int tridiagonal_size = narrow(static_cast<std::int64_t>(size));
   const int vectors_size = narrow(1 + 4 * n + n * n);
   const int integers_size = narrow(3 + 5 * n);
-  Work<T> work(
-      std::max({std::int64_t{tridiagonal_size}, std::int64_t{vectors_size}, 2 * n * block}));
+  Work<T> work(std::max(tridiagonal_size, vectors_size));
   Work<int> integers(integers_size);
   sytrd(T{}, &triangle, &order, a, &order, values, off_diagonal.data(), tau.data(), work.data(),
         &tridiagonal_size, &info);
@@ -188,9 +188,10 @@ void by_parts(std::int64_t n, T* a, T* values) {
 
   // The last reflectors first: their product is applied from the left.
   const std::int64_t reflectors = n - 1;
+  Reflectors<T> some(n);
   for (std::int64_t first = (reflectors - 1) / block * block; first >= 0; first -= block) {
-    Reflectors<T>(n, a, tau.data(), first, std::min(block, reflectors - first))
-        .apply(vectors.data(), work.data());
+    some.load(a, tau.data(), first, std::min(block, reflectors - first));
+    some.apply(vectors.data());
   }
   std::copy_n(vectors.data(), n * n, a);
 }

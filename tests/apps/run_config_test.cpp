@@ -89,7 +89,7 @@ TEST_CASE("run_config: what a file lacks, misspells or has out of range is named
   CHECK(error_for(edited("epochs = 5\n", "")) ==
         "DIR/c.toml:1:1: expected a value of epochs, got none");
   CHECK(error_for(edited("\"36/255\"", "\"36/0\"")) ==
-        "DIR/c.toml:25:7: eps: expected radii > 0 such as 0.3 or 36/255, got '36/0'");
+        "DIR/c.toml:26:7: eps: expected radii > 0 such as 0.3 or 36/255, got '36/0'");
   CHECK(error_for("lr = = 1") ==
         "DIR/c.toml:1:6: not TOML: Error while parsing value: could not determine value type");
   CHECK(folder.error<DataError>([&] { read_run_config(folder / "none.toml"); })
