@@ -60,18 +60,19 @@ ModelSpec aol_mlp(std::string name) {
   return chain.add("logits", "first-channels", {{"out", std::string("classes")}}).end();
 }
 
-ModelSpec sll_small(std::string name) {
+ModelSpec sll_net(std::string name, const SllExtents& extents, bool unit_rows) {
   Chain chain(std::move(name), {});
   const std::pair<std::string, OptionValue> zero{"padding", std::string("zero")};
-  for (int i = 1; i <= 20; ++i) {
+  for (int i = 1; i <= extents.convolutions; ++i) {
     chain.add("conv" + std::to_string(i), "sll",
-              {{"out", std::int64_t{45}}, {"inner", std::int64_t{5}}, zero});
+              {{"out", extents.channels}, {"inner", std::int64_t{5}}, zero});
   }
   chain.add("pool", "avgpool", {{"kernel", std::int64_t{4}}}).add("flatten", "flatten");
-  for (int i = 1; i <= 7; ++i) {
+  for (int i = 1; i <= extents.denses; ++i) {
     chain.add("fc" + std::to_string(i), "sll", {{"inner", std::int64_t{2048}}});
   }
-  return chain.add("logits", "unit-rows", {{"out", std::string("classes")}}).end();
+  const char* const logits = unit_rows ? "unit-rows" : "first-channels";
+  return chain.add("logits", logits, {{"out", std::string("classes")}}).end();
 }
 
 }  // namespace isotape

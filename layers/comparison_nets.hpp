@@ -26,8 +26,15 @@ ModelSpec compared_net(std::string name, std::string_view layer, std::int64_t wi
 /// 16 almost orthogonal dense layers of width 3072 [Prach 2024], the first logits of the last.
 ModelSpec aol_mlp(std::string name);
 
-/// The small SLL net [Araujo 2023]: 20 layers of 45 channels with 5 inner ones, an average pooling
-/// by 4, 7 dense layers with 2048 inner units, rows of length 1 for the logits.
-ModelSpec sll_small(std::string name);
+/// The extents of an SLL net [Araujo 2023].
+struct SllExtents {
+  int convolutions = 20;
+  std::int64_t channels = 45;
+  int denses = 7;
+};
+
+/// Layers of so many channels with 5 inner ones, an average pooling by 4, dense layers with 2048
+/// inner units; for the logits rows of length 1, or the first channels.
+ModelSpec sll_net(std::string name, const SllExtents& extents, bool unit_rows);
 
 }  // namespace isotape

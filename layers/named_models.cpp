@@ -129,32 +129,35 @@ constexpr std::array table = {
             return large(std::move(name), Parts::with(layer));
           },
           any_part},
-    Named{"kwlarge", "4 convolutions, 3 dense layers [Wang 2023, KWLarge, small]",
+    Named{"kwlarge",
+          "4 convolutions, 3 dense layers, or the SLL net beside them [Wang 2023, KWLarge, small]",
           [](std::string name, std::string_view layer) {
             return kw_large(std::move(name), layer, 1);
           },
-          lbdn_layers},
-    Named{"kwlarge-medium", "kwlarge of twice the width",
+          kw_large_layers},
+    Named{"kwlarge-medium", "kwlarge of twice the width, or the medium SLL net",
           [](std::string name, std::string_view layer) {
             return kw_large(std::move(name), layer, 2);
           },
-          lbdn_layers},
-    Named{"kwlarge-large", "kwlarge of four times the width",
+          kw_large_layers},
+    Named{"kwlarge-large", "kwlarge of four times the width, or the large SLL net",
           [](std::string name, std::string_view layer) {
             return kw_large(std::move(name), layer, 4);
           },
-          lbdn_layers},
-    Named{"lbdn-net", "6 convolutions, 3 dense layers and unit rows [Wang 2023, table 6]",
+          kw_large_layers},
+    Named{"lbdn-net",
+          "6 convolutions, 3 dense layers and unit rows, or the SLL net beside them [Wang 2023, "
+          "table 6]",
           [](std::string name, std::string_view layer) { return lbdn_net(std::move(name), layer); },
-          lbdn_layers},
+          lbdn_net_layers},
     Named{"lbdn-mlp", "dense layers for MNIST [Wang 2023, table 4]",
           [](std::string name, std::string_view layer) { return lbdn_mlp(std::move(name), layer); },
-          lbdn_dense_layers},
+          lbdn_mlp_layers},
     Named{
         "lbdn-curve",
         "10 narrow dense layers for a function of one variable [Wang 2023, section 5.1]",
         [](std::string name, std::string_view layer) { return lbdn_curve(std::move(name), layer); },
-        lbdn_dense_layers},
+        lbdn_curve_layers},
     Named{"lipconvnet-5", "5 convolutions from 32 to 1024 channels and a dense layer [Singla 2021]",
           lipconvnet_by_name, convolutional_part},
     Named{"lipconvnet-10",
@@ -199,7 +202,7 @@ constexpr std::array table = {
           },
           convolutional_part},
     Named{"sll-small", "20 convolutional and 7 dense SLL layers [Araujo 2023, Small]",
-          [](std::string name, std::string_view) { return sll_small(std::move(name)); }},
+          [](std::string name, std::string_view) { return sll_net(std::move(name), {}, true); }},
     Named{"aol-mlp", "16 almost orthogonal dense layers of width 3072 [Prach 2024]",
           [](std::string name, std::string_view) { return aol_mlp(std::move(name)); }},
     Named{"dcgan",

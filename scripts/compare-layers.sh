@@ -75,12 +75,12 @@ for layer in "${layers[@]}"; do
     mv "$figures.part" "$figures"
   fi
   step=$("$isotape" bench step --model "$name" --dataset "$dataset" --batch 128 --threads 1 --json)
-  mapfile -t eps < <(grep -o '"certified_accuracy":{[^}]*}' "$figures" | grep -o '"[0-9.]*":' | tr -d '":')
+  mapfile -t eps < <(grep -o '"certified_accuracy":{[^}]*}' "$figures" | grep -o '"[0-9./]*":' | tr -d '":')
   if ((first)); then
     header='| layer | clean %'
     line='| --- | --:'
     for e in "${eps[@]}"; do
-      header+=" | at $(printf '%.3g' "$e") %"
+      header+=" | at $e %"
       line+=' | --:'
     done
     echo "$header | bound | step ms | peak MB |"

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <utility>
+#include <variant>
+
 #include <isotape/core/random.hpp>
 #include <isotape/layers/lbdn_nets.hpp>
 #include <isotape/layers/model.hpp>
@@ -39,16 +42,54 @@ TEST_CASE("kwlarge: as many parameters as the published code counts, and trained
   CHECK((count(kw_large("n", "cayley", 2), cifar, 100) + 5000) / 10000 == 1206);
 }
 
+TEST_CASE("kwlarge:aol, kwlarge:sll: the printed 3.07, 12.16, 48.43 and 41.36, 78.77, 118.27 M") {
+  const auto hundredths = [](std::int64_t n) { return (n + 5000) / 10000; };
+  // 3 x 3 convolutions, of 8 x 8 pixels of 64 w channels to 640 w, 512 w and 100; biases.
+  const auto aol = [](std::int64_t w) {
+    return 9 * (3 * 32 * w + 32 * w * 32 * w + 32 * w * 64 * w + 64 * w * 64 * w) + 192 * w +
+           4096 * w * 640 * w + 640 * w * 512 * w + 512 * w * 100 + 1152 * w + 100;
+  };
+  CHECK(count(kw_large("n", "aol", 1), cifar, 100) == aol(1));
+  for (const auto [w, printed] : {std::pair{1, 307}, {2, 1216}, {4, 4843}}) {
+    CHECK(hundredths(aol(w)) == printed);
+    CHECK(kw_large("n", "aol", w).layers.front().options.front().second ==
+          OptionValue(std::int64_t{32} * w));
+  }
+  // Of a convolution 5 x c x 9, of a dense layer 2048 x 64 c; q and bias. lbdn-net:sll builds one.
+  const auto sll = [](const ModelSpec& spec) {
+    const std::int64_t c = std::get<std::int64_t>(spec.layers.front().options.front().second);
+    std::int64_t sum = 0;
+    for (const LayerSpec& layer : spec.layers) {
+      if (layer.name.starts_with("conv")) sum += 5 * c * 9 + 10;
+      if (layer.name.starts_with("fc")) sum += 2048 * 64 * c + 4096;
+    }
+    return sum;
+  };
+  for (const auto [w, printed] : {std::pair{1, 4136}, {2, 7877}, {4, 11827}}) {
+    CHECK(hundredths(sll(kw_large("n", "sll", w))) == printed);
+  }
+}
+
+TEST_CASE("kwlarge:aol: runs on images and pools them by 4, within its bound") {
+  Model model = build_model(kw_large("n", "aol", 1), {8, 8, 3}, 5, Rng(4));
+  CHECK(model.net.output_shape({8, 8, 3}) == Shape{5});
+  CHECK(model.net.lipschitz_bound().value < 1 + 1e-5);
+}
+
 TEST_CASE("lbdn-curve: the published counts") {
   CHECK(count(lbdn_curve("n", "sandwich"), {1}, 1) == 127464);
   CHECK(count(lbdn_curve("n", "cayley"), {1}, 1) == 132491 - 10);  // ten lengths
   CHECK(count(lbdn_curve("n", "aol"), {1}, 1) == 132481);
+  CHECK(count(lbdn_curve("n", "sll"), {1}, 1) == 133120);
 }
 
 TEST_CASE("lbdn-net: the 26 M parameters of the certified nets") {
   Model model = build_model(lbdn_net("n", "sandwich"), cifar, 100, Rng(1));
   CHECK((parameter_count(model.net.parameters()) + 5000) / 10000 == 2581);
   CHECK(model.net.output_shape(cifar) == Shape{100});
+  // The 41 M of the small SLL net, and unit rows.
+  CHECK(count(lbdn_net("n", "sll"), cifar, 100) ==
+        20 * (5 * 45 * 9 + 10) + 7 * (2048 * 2880 + 4096) + 100 * 2880 + 100);
 }
 
 TEST_CASE("lbdn-mlp: 784-190-190-128-10, and 784-256-256-128-10") {
@@ -60,7 +101,7 @@ TEST_CASE("lbdn-mlp: 784-190-190-128-10, and 784-256-256-128-10") {
 }
 
 TEST_CASE("lbdn-mlp: trains under its bound") {
-  for (const std::string& layer : lbdn_dense_layers()) {
+  for (const std::string& layer : lbdn_mlp_layers()) {
     CAPTURE(layer);
     Model model = build_model(lbdn_mlp("n", layer), {4, 4, 1}, 3, Rng(2));
     Rng rng(3);
