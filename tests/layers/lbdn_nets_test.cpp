@@ -50,7 +50,7 @@ TEST_CASE("kwlarge:aol, kwlarge:sll: the printed 3.07, 12.16, 48.43 and 41.36, 7
            4096 * w * 640 * w + 640 * w * 512 * w + 512 * w * 100 + 1152 * w + 100;
   };
   CHECK(count(kw_large("n", "aol", 1), cifar, 100) == aol(1));
-  for (const auto [w, printed] : {std::pair{1, 307}, {2, 1216}, {4, 4843}}) {
+  for (const auto& [w, printed] : {std::pair{1, 307}, {2, 1216}, {4, 4843}}) {
     CHECK(hundredths(aol(w)) == printed);
     CHECK(kw_large("n", "aol", w).layers.front().options.front().second ==
           OptionValue(std::int64_t{32} * w));
@@ -65,7 +65,7 @@ TEST_CASE("kwlarge:aol, kwlarge:sll: the printed 3.07, 12.16, 48.43 and 41.36, 7
     }
     return sum;
   };
-  for (const auto [w, printed] : {std::pair{1, 4136}, {2, 7877}, {4, 11827}}) {
+  for (const auto& [w, printed] : {std::pair{1, 4136}, {2, 7877}, {4, 11827}}) {
     CHECK(hundredths(sll(kw_large("n", "sll", w))) == printed);
   }
 }
