@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include <isotape/core/gradcheck.hpp>
 #include <isotape/core/lipcheck.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/layers/linear.hpp>
@@ -26,6 +27,27 @@ Tensor of_rank(std::int64_t m, std::int64_t n, std::int64_t rank, Rng& rng) {
 }
 
 }  // namespace
+
+TEST_CASE("weight: the gradient of three steps of bjorck through a layer, its divisor held") {
+  for (const auto& [in, out] : {std::pair<std::int64_t, std::int64_t>{6, 6}, {3, 8}, {8, 3}}) {
+    CAPTURE(in);
+    CAPTURE(out);
+    Rng rng(2);
+    const Bjorck three{.options = {.iterations = 3, .prescale = 1.5}, .raw_gain = 1};
+    Linear layer(in, out, three, rng);
+    Parameter& raw = *layer.parameters().front().parameter;
+    Parameter& bias = *layer.parameters().back().parameter;
+    bias.write() = bias.value().to(DType::f64);
+    const Tensor x = random_normal(rng, {4, in}, 1, DType::f64);
+    const auto f = [&](const Vars& w) {
+      raw.write() = w[0].value();
+      if (Tape* tape = Tape::active()) tape->remember(&raw, raw.version(), w[0]);
+      return layer.forward(x);
+    };
+    const Tensor w = random_normal(rng, {out, in}, 0.4, DType::f64);
+    CHECK(gradcheck("linear", f, {w}, {.step = 1e-3, .points = 4}));
+  }
+}
 
 TEST_CASE("weight: initial values follow the constraint") {
   Rng rng(1);

@@ -173,8 +173,7 @@ std::vector<Row> reshaped_rows() {
       {.type = "conv",
        .options = {{"constraint", std::string("spectral-norm")}},
        .property = bounded,
-       .refusals = conv_refusals,
-       .parameter_gradient = false},
+       .refusals = conv_refusals},
       {.type = "linear-residual", .property = bounded, .inputs = {{5, 4, 3}, {1, 1, 2}}},
       {.type = "linear-residual",
        .options = {{"kernel", std::int64_t{4}}, {"padding", std::string("zero")}, {"gain", 1.0}},
@@ -186,8 +185,7 @@ std::vector<Row> reshaped_rows() {
        .property = one_lipschitz,
        .refusals = dilated_refusals},
       {.type = "l2ne", .property = one_lipschitz, .refusals = conv_refusals},
-      // The vector of the iteration is a constant to the gradient.
-      {.type = "ossn", .property = bounded, .refusals = conv_refusals, .parameter_gradient = false},
+      {.type = "ossn", .property = bounded, .refusals = conv_refusals},
       {.type = "svcm", .property = bounded, .refusals = svcm_refusals},
   };
 }
@@ -260,16 +258,14 @@ std::vector<Row> rescaled_rows() {
        .property = one_lipschitz,
        .refusals = spread_refusals("sll"),
        .is_affine = false},
-      // A series in its folded weight. The vectors of its iteration are constants to the gradient.
+      // A series in its folded weight.
       {.type = "soc",
        .refusals = soc_refusals(unshuffling_refusals("soc")),
-       .is_homogeneous = false,
-       .parameter_gradient = false},
+       .is_homogeneous = false},
       {.type = "soc",
        .options = {{"dilation", std::int64_t{2}}},
        .refusals = soc_refusals(spread_refusals("soc")),
-       .is_homogeneous = false,
-       .parameter_gradient = false},
+       .is_homogeneous = false},
   };
 }
 

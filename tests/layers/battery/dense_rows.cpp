@@ -10,16 +10,15 @@ std::vector<Row> dense_rows() {
        .options = {{"constraint", std::string("unconstrained")}},
        .property = bounded},
       {.type = "bjorck"},
-      // Not orthogonal, and at order 1 never above 1; its gradient needs a smaller step:
-      // ops/bjorck.
+      // Not orthogonal, and at order 1 never above 1; what it divides by first, a bound of the raw
+      // matrix, is a constant of the map: layers/weight has its gradient with that held.
       {.type = "bjorck",
        .options = {{"iterations", std::int64_t{3}}},
        .property = bounded,
        .parameter_gradient = false},
       {.type = "cayley"},
       {.type = "cholesky-qr"},
-      // The vectors of the iteration are constants to the gradient.
-      {.type = "spectral-norm", .property = bounded, .parameter_gradient = false},
+      {.type = "spectral-norm", .property = bounded},
       {.type = "sandwich", .property = one_lipschitz, .is_affine = false},
       {.type = "sandwich",
        .options = {{"activation", std::string("tanh")}},
