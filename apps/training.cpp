@@ -81,7 +81,8 @@ StepResult Training::step() {
     model_.net.prepare();
     const Rng noise = rng_.stream("loss").stream(static_cast<std::uint64_t>(result.step));
     const Watch watch(low_rank_ ? low_rank_->modules() : std::vector<const Module*>());
-    const auto [loss, logits] = loss_(model_.net, batch.images, batch.labels, noise);
+    const double progress = static_cast<double>(result.step) / static_cast<double>(total_steps());
+    const auto [loss, logits] = loss_(model_.net, batch.images, batch.labels, noise, progress);
     const Var value = low_rank_ ? add(loss, low_rank_->loss(watch)) : loss;
     result.loss = value.value().item();
     require<NumericError>(std::isfinite(result.loss), "expected a finite loss, got ", result.loss);

@@ -39,7 +39,7 @@ Tensor ascend_inputs(const Tensor& x, const std::function<Var(const Var&)>& f,
                      const AscentOptions& options, Rng& rng) {
   check(x, options);
   const ConstantParameters constant;
-  const Ball ball{BallNorm::l2, options.eps, options.in_unit ? PixelRange{0, 1} : PixelRange{}};
+  const Ball ball{options.norm, options.eps, options.in_unit ? PixelRange{0, 1} : PixelRange{}};
   Tensor y = random_normal(rng, x.shape(), options.start, x.dtype());
   add_in_place(y, x);
   project(ball, x, y);
@@ -53,7 +53,7 @@ Tensor ascend_inputs(const Tensor& x, const std::function<Var(const Var&)>& f,
       gradient = leaf.grad();
     }
     if (!gradient) break;
-    ascend(BallNorm::l2, gradient, step_lengths(gradient, options.step), y, unused);
+    ascend(options.norm, gradient, step_lengths(gradient, options.step), y, unused);
     project(ball, x, y);
   }
   return y;

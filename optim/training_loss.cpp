@@ -12,6 +12,7 @@
 #include <isotape/ops/hkr.hpp>
 #include <isotape/ops/kl_divergence.hpp>
 #include <isotape/ops/loss.hpp>
+#include <isotape/ops/reduce.hpp>
 #include <isotape/optim/settings.hpp>
 
 namespace isotape {
@@ -48,12 +49,29 @@ class Options {
                         ": expected an integer in 1..1000 for ", key, ", got ", value);
     return static_cast<int>(value);
   }
+  bool flag(std::string_view key) {
+    const bool value = settings_.flag(key, false);
+    if (value) text_ += ", " + std::string(key);
+    return value;
+  }
+  BallNorm norm() {
+    const bool linf = settings_.word("norm", {"l2", "linf"}, "l2") == "linf";
+    if (linf) text_ += ", norm linf";
+    return linf ? BallNorm::linf : BallNorm::l2;
+  }
   const std::string& text() const { return text_; }
 
  private:
   Settings& settings_;
   std::string text_;
 };
+
+// Temperatures in units of the mean |f| of the batch, a constant of the step; of zeros any is
+// right.
+double in_units_of(const Tensor& f, double temperature) {
+  const double size = mean(abs(f)).value().item();
+  return size > 0 ? temperature * size : temperature;
+}
 
 // The losses that are functions of the logits; absent for another name.
 std::function<Var(const Var&, Labels)> of_logits(const std::string& name, Options& options,
@@ -85,10 +103,17 @@ std::function<Var(const Var&, Labels)> of_logits(const std::string& name, Option
     return [=](const Var& f, Labels y) { return hkr(f, y, hinge); };
   }
   if (name == "soft-hkr") {
-    const SoftHkrOptions soft{.lambda = options.not_below_zero("lambda", 10),
-                              .margin = options.not_below_zero("margin", radius),
-                              .temperature = options.above_zero("temperature", radius)};
-    return [=](const Var& f, Labels y) { return soft_hkr(f, y, soft); };
+    const bool relative = options.flag("relative");
+    const SoftHkrOptions soft{
+        .lambda = options.not_below_zero("lambda", 10),
+        .margin = options.not_below_zero("margin", radius),
+        .temperature = options.above_zero("temperature", relative ? 1 : radius)};
+    if (!relative) return [=](const Var& f, Labels y) { return soft_hkr(f, y, soft); };
+    return [=](const Var& f, Labels y) {
+      SoftHkrOptions now = soft;
+      now.temperature = in_units_of(f.value(), soft.temperature);
+      return soft_hkr(f, y, now);
+    };
   }
   return {};
 }
@@ -106,12 +131,15 @@ const std::vector<LossInfo>& loss_infos() {
        "cross entropy less gamma times the certified radius of rows classified right"},
       {"kr", "", "Kantorovich-Rubinstein: mean score outside a class less that inside"},
       {"hkr", "lambda=10,margin=R", "kr plus lambda max(0, margin - s f), s = 1 inside, else -1"},
-      {"soft-hkr", "lambda=10,margin=R,temperature=R",
-       "hkr by rows, the other classes weighted by their softmax"},
-      {"emma", "eps=R",
-       "cross entropy of logits raised by what each class gains within eps at most"},
-      {"trades", "beta=6,eps=R,steps=10,step=eps/4",
-       "cross entropy plus beta KL to the prediction at the worst input found within eps"}};
+      {"soft-hkr", "lambda=10,margin=R,temperature=R,relative=0",
+       "hkr by rows, the other classes weighted by their softmax; relative=1: temperature (1) in "
+       "units of the batch's mean |f|"},
+      {"emma", "eps=R,ramp=0",
+       "cross entropy of logits raised by what each class gains within eps at most; eps grows "
+       "from 0 over the share ramp of all steps"},
+      {"trades", "beta=6,eps=R,steps=10,step=eps/4,norm=l2",
+       "cross entropy plus beta KL to the prediction at the worst input found within eps; "
+       "norm=linf: eps 8/255"}};
   return infos;
 }
 
@@ -126,11 +154,18 @@ TrainingLoss::TrainingLoss(std::string_view text, double margin) {
   Options options(settings);
   of_logits_ = isotape::of_logits(name, options, margin);
   if (!of_logits_) of_logits_ = softmax_cross_entropy;
-  if (name == "emma") emma_eps_ = options.above_zero("eps", radius);
+  if (name == "emma") {
+    const double eps = options.above_zero("eps", radius);
+    const double ramp = settings.has("ramp") ? options.not_below_zero("ramp", 0) : 0;
+    require<ValueError>(ramp <= 1, "emma: expected ramp in 0..1, got ", ramp);
+    emma_ = Emma{eps, ramp};
+  }
   if (name == "trades") {
     const double beta = options.not_below_zero("beta", 6);
-    const double eps = options.above_zero("eps", radius);
+    const BallNorm norm = options.norm();
+    const double eps = options.above_zero("eps", norm == BallNorm::linf ? 8.0 / 255 : radius);
     trades_ = Trades{beta, {.eps = eps, .steps = options.count("steps", 10)}};
+    trades_->ascent.norm = norm;
     trades_->ascent.step = options.above_zero("step", eps / 4);
   }
   settings.done();
@@ -139,7 +174,7 @@ TrainingLoss::TrainingLoss(std::string_view text, double margin) {
 }
 
 void TrainingLoss::check(const Sequential& net) const {
-  if (!emma_eps_) return;
+  if (!emma_) return;
   require<ValueError>(!net.parts().empty(), "emma: expected a net, got one without layers");
   const Module& last = *net.parts().back().module;
   require<ValueError>(dynamic_cast<const Linear*>(&last) != nullptr,
@@ -156,14 +191,16 @@ void TrainingLoss::check(const Sequential& net) const {
 
 // The net up to its last layer has Lipschitz constant 1, so that f_j - f_y changes by at most
 // |w_j - w_y| times the change of the input.
-Var TrainingLoss::emma(const Sequential& net, const Var& logits, Labels labels) const {
+Var TrainingLoss::emma(const Sequential& net, const Var& logits, Labels labels,
+                       double progress) const {
   const auto& last = dynamic_cast<const Linear&>(*net.parts().back().module);
   const Var distances = class_distances(last.recorded_weight());
-  const Tensor slack = emma_slack(logits.value(), distances.value(), labels, *emma_eps_);
+  const double eps = emma_->eps * (emma_->ramp > 0 ? std::min(1.0, progress / emma_->ramp) : 1);
+  const Tensor slack = emma_slack(logits.value(), distances.value(), labels, eps);
   return softmax_cross_entropy(emma_logits(logits, distances, labels, slack), labels);
 }
 
-// TRADES in l2 [Zhang 2019]: KL to the prediction at the inputs that ascent finds; its gradient
+// TRADES [Zhang 2019]: KL to the prediction at the inputs that ascent finds; its gradient
 // goes to both predictions.
 Var TrainingLoss::trades(const Sequential& net, const Tensor& inputs, const Var& logits,
                          Rng& rng) const {
@@ -176,9 +213,11 @@ Var TrainingLoss::trades(const Sequential& net, const Tensor& inputs, const Var&
 }
 
 TrainingLoss::Value TrainingLoss::operator()(const Sequential& net, const Tensor& inputs,
-                                             Labels labels, Rng rng) const {
+                                             Labels labels, Rng rng, double progress) const {
+  require<ValueError>(progress > 0 && progress <= 1,
+                      "training loss: expected a progress in (0, 1], got ", progress);
   const Var logits = net.forward(inputs);
-  if (emma_eps_) return {emma(net, logits, labels), logits};
+  if (emma_) return {emma(net, logits, labels, progress), logits};
   if (!trades_) return {of_logits_(logits, labels), logits};
   return {add(of_logits_(logits, labels), trades(net, inputs, logits, rng)), logits};
 }

@@ -42,10 +42,11 @@ class TrainingLoss {
     Var logits;  ///< of the inputs as they are, [N, C]
   };
   /// Of a batch, for the active recording.
-  /// @param inputs  [N, ...]; trades keeps those of more than one pixel in [0, 1]
-  /// @param rng     for the step's noise, if the loss needs any
+  /// @param inputs    [N, ...]; trades keeps those of more than one pixel in [0, 1]
+  /// @param rng       for the step's noise, if the loss needs any
+  /// @param progress  the share of all steps that this one completes, in (0, 1]
   Value operator()(const Sequential& net, const Tensor& inputs,
-                   std::span<const std::int32_t> labels, Rng rng) const;
+                   std::span<const std::int32_t> labels, Rng rng, double progress = 1) const;
 
   /// The loss as a function of the logits alone: all of it but for emma and trades, where it is
   /// their cross entropy.
@@ -62,12 +63,17 @@ class TrainingLoss {
     double beta;
     AscentOptions ascent;
   };
-  Var emma(const Sequential& net, const Var& logits, std::span<const std::int32_t> labels) const;
+  struct Emma {
+    double eps;
+    double ramp;
+  };
+  Var emma(const Sequential& net, const Var& logits, std::span<const std::int32_t> labels,
+           double progress) const;
   Var trades(const Sequential& net, const Tensor& inputs, const Var& logits, Rng& rng) const;
 
   std::string description_;
   OfLogits of_logits_;
-  std::optional<double> emma_eps_;
+  std::optional<Emma> emma_;
   std::optional<Trades> trades_;
 };
 

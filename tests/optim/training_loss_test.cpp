@@ -13,6 +13,7 @@
 #include <isotape/ops/hkr.hpp>
 #include <isotape/ops/kl_divergence.hpp>
 #include <isotape/ops/loss.hpp>
+#include <isotape/optim/settings.hpp>
 #include <isotape/optim/training_loss.hpp>
 
 using namespace isotape;
@@ -122,6 +123,56 @@ TEST_CASE("training loss: trades adds beta times the divergence at the inputs th
       of(softmax_cross_entropy(f, labels)) + 2 * of(kl_divergence(f, chain.forward(attacked)));
   CHECK(value("trades:beta=2,eps=0.3,steps=4,step=0.1") == doctest::Approx(expected).epsilon(1e-6));
   CHECK(value("trades:beta=0") == of(softmax_cross_entropy(f, labels)));
+}
+
+TEST_CASE("training loss: trades in linf goes along signs, each entry within eps") {
+  Sequential chain = net();
+  const Tensor f = chain.forward(inputs()).value();
+  Rng rng(3);
+  const auto divergence = [&](const Var& x) { return kl_divergence(f, chain.forward(x)); };
+  const AscentOptions ascent{.eps = 0.1, .steps = 4, .step = 0.03, .norm = BallNorm::linf};
+  const Tensor attacked = ascend_inputs(inputs(), divergence, ascent, rng);
+  CHECK(max_abs_diff(attacked, inputs()) <= 0.1 * (1 + 1e-6));
+  // All entries are moved, nearly all of them as far as eps: no l2 ball of that radius holds it.
+  CHECK(frobenius_norm(sub(attacked, inputs()).value()) > 0.1 * std::sqrt(30.0) * 0.8);
+  const double expected =
+      of(softmax_cross_entropy(f, labels)) + 2 * of(kl_divergence(f, chain.forward(attacked)));
+  CHECK(value("trades:beta=2,eps=0.1,steps=4,step=0.03,norm=linf") ==
+        doctest::Approx(expected).epsilon(1e-6));
+  CHECK(TrainingLoss("trades:norm=linf,eps=0.1", 1).description() ==
+        "trades, beta 6, norm linf, eps 0.1, steps 10, step 0.025");
+}
+
+TEST_CASE("training loss: emma's radius grows linearly over the ramp, and then stays") {
+  const auto at = [](const char* text, double progress) {
+    return of(TrainingLoss(text, margin)(net(), inputs(), labels, Rng(3), progress).loss);
+  };
+  CHECK(at("emma:eps=0.4,ramp=0.5", 0.25) == at("emma:eps=0.2", 1));
+  CHECK(at("emma:eps=0.4,ramp=0.5", 0.5) == at("emma:eps=0.4", 1));
+  CHECK(at("emma:eps=0.4,ramp=0.5", 0.9) == at("emma:eps=0.4", 1));
+  CHECK(at("emma:eps=0.4", 0.1) == at("emma:eps=0.4", 1));
+  CHECK(TrainingLoss("emma:eps=0.4,ramp=0.5", 1).description() == "emma, eps 0.4, ramp 0.5");
+  CHECK_THROWS_WITH_AS(TrainingLoss("emma:ramp=2", 1), "emma: expected ramp in 0..1, got 2",
+                       ValueError);
+  CHECK_THROWS_WITH_AS(at("emma", 0), "training loss: expected a progress in (0, 1], got 0",
+                       ValueError);
+}
+
+TEST_CASE("training loss: a relative temperature of soft-hkr is in units of the mean |f|") {
+  // One row (1, 3, -2), label 0: mean |f| = 2, T = 1, p_1 / p_2 = e^5; no hinge at lambda 0.
+  const Tensor f = Tensor::of({1.0, 3.0, -2.0}, {1, 3});
+  const TrainingLoss relative("soft-hkr:relative=1,temperature=0.5,lambda=0", 1);
+  const double p = 1 / (1 + std::exp(-5.0));
+  CHECK(of(relative.of_logits(f, std::vector<std::int32_t>{0})) ==
+        doctest::Approx(-1 + 3 * p - 2 * (1 - p)).epsilon(1e-6));
+  // The weights do not change with the size of the scores.
+  const Tensor g = scale(f, 10).value();
+  CHECK(of(relative.of_logits(g, std::vector<std::int32_t>{0})) ==
+        doctest::Approx(10 * (-1 + 3 * p - 2 * (1 - p))).epsilon(1e-6));
+  const Tensor none = Tensor::zeros({1, 3});
+  CHECK(of(relative.of_logits(none, std::vector<std::int32_t>{0})) == 0);
+  CHECK(relative.description() == "soft-hkr, relative, lambda 0, margin " +
+                                      spelled(1 / std::numbers::sqrt2) + ", temperature 0.5");
 }
 
 TEST_CASE("training loss: in a recording every loss has a gradient for every parameter") {
