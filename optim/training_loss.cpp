@@ -132,11 +132,11 @@ const std::vector<LossInfo>& loss_infos() {
       {"kr", "", "Kantorovich-Rubinstein: mean score outside a class less that inside"},
       {"hkr", "lambda=10,margin=R", "kr plus lambda max(0, margin - s f), s = 1 inside, else -1"},
       {"soft-hkr", "lambda=10,margin=R,temperature=R,relative=0",
-       "hkr by rows, the other classes weighted by their softmax; relative=1: temperature (1) in "
-       "units of the batch's mean |f|"},
+       "hkr by rows, the other classes weighted by softmax; relative=1: temperature times mean "
+       "|f|"},
       {"emma", "eps=R,ramp=0",
-       "cross entropy of logits raised by what each class gains within eps at most; eps grows "
-       "from 0 over the share ramp of all steps"},
+       "cross entropy of logits raised by what a class gains within eps; ramp: share of steps to "
+       "it"},
       {"trades", "beta=6,eps=R,steps=10,step=eps/4,norm=l2",
        "cross entropy plus beta KL to the prediction at the worst input found within eps; "
        "norm=linf: eps 8/255"}};
