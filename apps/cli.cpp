@@ -9,6 +9,7 @@
 #include <isotape/apps/flags.hpp>
 #include <isotape/apps/help_formatter.hpp>
 #include <isotape/apps/run_config.hpp>
+#include <isotape/apps/study/study.hpp>
 #include <isotape/apps/suggestion.hpp>
 #include <isotape/apps/train_settings.hpp>
 #include <isotape/optim/training_loss.hpp>
@@ -31,6 +32,7 @@ struct AllOptions {
   DatasetsOptions datasets;
   DoctorOptions doctor;
   BenchFlags bench;
+  StudyOptions study;
 };
 
 // Options that several subcommands share.
@@ -174,6 +176,31 @@ void add_models(CLI::App& app, AllOptions& all) {
 
 void add_bench(CLI::App& app, AllOptions& all) { all.bench.add(app); }
 
+std::string studies_text() {
+  std::string text = "\nStudies:\n";
+  for (const Study* study : studies()) {
+    text += message("  ", study->name, ": ", study->description, "\n", study->help, "\n\n");
+  }
+  return text;
+}
+
+void add_study(CLI::App& app, AllOptions& all) {
+  StudyOptions& study = all.study;
+  app.add_option("NAME", study.name, "of a study, see below")->type_name("");
+  app.add_option("--out", study.out,
+                 "folder for results.jsonl and report.html; goes on with what it holds [runs/NAME]")
+      ->type_name("DIR");
+  app.add_option("--resume", study.resume, "continue the study of this folder as it was begun")
+      ->type_name("DIR");
+  app.add_flag("--full", study.full, "the scale of the papers: hours");
+  add_setting(app, {"dataset", "NAME", "[the study's]", "Options"}, study.dataset);
+  add_setting(app, {"data", "DIR", "folder searched first for its files", "Options"}, study.data);
+  add_setting(app, {"seed", "N", "[0]", "Options", a_seed}, study.seed);
+  add_threads(app, study.threads);
+  add_json(app, study.json);
+  app.footer(app.get_footer() + studies_text());
+}
+
 void add_layers(CLI::App& app, AllOptions& all) { add_json(app, all.layers.json); }
 
 void add_datasets(CLI::App& app, AllOptions& all) {
@@ -235,6 +262,11 @@ constexpr Command known_commands[] = {
      "  isotape verify small.cert --weights runs/bcop-small-mnist-1/model.safetensors\n"
      "docs/certificate.md tells what the file holds and why it is a proof.",
      add_certify, take<&AllOptions::certify>},
+    {"study", "an experiment on a grid of parameters, with a report",
+     "Example:\n  isotape study robustness-law --out runs/law\n"
+     "Each cell of the grid is a line of results.jsonl, written at once. Ctrl-C writes the report "
+     "of what\nthere is and exits 130; the same command, or --resume DIR, goes on.",
+     add_study, take<&AllOptions::study>},
     {"bench", "time, memory and work of training, evaluation and the parts of them",
      "Without a COMMAND it measures a training step. Flags follow the COMMAND.\n"
      "Example:\n  isotape bench step --model bcop-large --dataset cifar10 --threads 1 --json",

@@ -14,9 +14,10 @@ struct TextRequest {
   std::string text;
 };
 
-using CommandOptions = std::variant<TextRequest, TrainOptions, EvalOptions, AuditOptions,
-                                    CertifyOptions, ExportOptions, VerifyOptions, ModelsOptions,
-                                    LayersOptions, DatasetsOptions, BenchOptions, DoctorOptions>;
+using CommandOptions =
+    std::variant<TextRequest, TrainOptions, EvalOptions, AuditOptions, CertifyOptions,
+                 ExportOptions, VerifyOptions, ModelsOptions, LayersOptions, DatasetsOptions,
+                 BenchOptions, StudyOptions, DoctorOptions>;
 
 /// Reads the arguments of the command, without the program's name. A file given to --config is read
 /// too; flags override it.

@@ -18,5 +18,6 @@ int run_certify(const CertifyOptions& options);
 int run_export(const ExportOptions& options);
 int run_verify(const VerifyOptions& options);
 int run_bench(const BenchOptions& options);
+int run_study(const StudyOptions& options);
 
 }  // namespace isotape

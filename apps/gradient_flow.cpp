@@ -48,6 +48,16 @@ void append_quantiles(const std::vector<double>& norms, const std::vector<double
   flow.low.push_back(quantile(relative, 0.05));
   flow.median.push_back(quantile(relative, 0.5));
   flow.high.push_back(quantile(relative, 0.95));
+  flow.least.push_back(quantile(relative, 0));
+  flow.largest.push_back(quantile(relative, 1));
+}
+
+std::int64_t count_nonzero(const Tensor& gradient) {
+  return dispatch_float(gradient.dtype(), "audit", [&]<class Real>() {
+    const auto values = gradient.values<Real>();
+    return static_cast<std::int64_t>(
+        std::count_if(values.begin(), values.end(), [](Real g) { return g != 0; }));
+  });
 }
 
 void append_units(const Tensor& gradient, const std::vector<double>& last, GradientFlow& flow) {
@@ -56,9 +66,8 @@ void append_units(const Tensor& gradient, const std::vector<double>& last, Gradi
   for (std::size_t i = 0; gradient && i < last.size(); ++i) {
     if (last[i] < least_gradient) continue;
     const auto row = static_cast<std::int64_t>(i);
-    const auto values = gradient.rows(row, row + 1).values<float>();
-    alive += std::count_if(values.begin(), values.end(), [](float g) { return g != 0; });
-    count += static_cast<std::int64_t>(values.size());
+    alive += count_nonzero(gradient.rows(row, row + 1));
+    count += gradient.size() / gradient.dim(0);
   }
   const bool none = flow.active == 0;
   flow.units.push_back(none ? nan

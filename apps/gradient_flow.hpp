@@ -25,6 +25,7 @@ struct GradientFlow {
   /// n + 1 quantiles over the active samples, at 5, 50 and 95 percent, of |dL_i / dh_l| relative to
   /// that of the same sample at the logits; NaN if no sample is active.
   std::vector<double> low, median, high;
+  std::vector<double> least, largest;  ///< the same at 0 and 100 percent
   /// n + 1 shares of the entries of dL_i / dh_l that are not 0, over the active samples: units that
   /// learn. NaN if no sample is active.
   std::vector<double> units;

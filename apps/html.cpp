@@ -3,8 +3,32 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include <isotape/apps/assets.hpp>
 
 namespace isotape::html {
+namespace {
+
+// The template with every {{name}} replaced; what is put in is not searched again.
+std::string filled(std::string_view page,
+                   const std::vector<std::pair<std::string_view, std::string_view>>& parts) {
+  std::string text;
+  for (std::size_t begin = 0; begin < page.size();) {
+    const std::size_t open = std::min(page.find("{{", begin), page.size());
+    text += page.substr(begin, open - begin);
+    if (open == page.size()) break;
+    const std::size_t close = page.find("}}", open);
+    const std::string_view name = page.substr(open + 2, close - open - 2);
+    const auto part =
+        std::find_if(parts.begin(), parts.end(), [&](const auto& p) { return p.first == name; });
+    text += part->second;
+    begin = close + 2;
+  }
+  return text;
+}
+
+}  // namespace
 
 std::string escaped(std::string_view text) {
   std::string out;
@@ -96,6 +120,38 @@ std::string range_bar(double low, double high, double top) {
       "<line class=\"one\" x1=\"{3:.1f}\" x2=\"{3:.1f}\" y1=\"0\" y2=\"12\"/>"
       "<rect x=\"{4:.1f}\" y=\"3\" width=\"{5:.1f}\" height=\"6\" rx=\"1\"/></svg>",
       width, low, high, at(1), left, length);
+}
+
+std::string figure(std::string_view label, std::string_view value) {
+  return fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", label, value);
+}
+
+std::string plot(std::string_view id, std::string_view title, std::string_view unit,
+                 std::string_view caption) {
+  return fmt::format(
+      "<figure>\n<h3>{1} <span>{2}</span></h3>\n"
+      "<div class=\"plot\" id=\"plot-{0}\" role=\"img\" aria-label=\"{1}\"></div>\n"
+      "<p class=\"without-plots small\">The plot needs JavaScript; its numbers stand in the "
+      "tables.</p>\n"
+      "<figcaption>{3}</figcaption>\n</figure>\n",
+      id, title, unit, caption);
+}
+
+std::string details(std::string_view summary, std::string_view content) {
+  return fmt::format("<details><summary>{}</summary>\n{}</details>\n", summary, content);
+}
+
+std::string page(std::string_view title, std::string_view body, std::string_view json,
+                 std::string_view script) {
+  const std::string name = escaped(title);
+  return filled(assets::report_html, {{"title", name},
+                                      {"uplot_css", assets::uplot_css},
+                                      {"css", assets::report_css},
+                                      {"body", body},
+                                      {"data", json},
+                                      {"uplot_js", assets::uplot_js},
+                                      {"chart_js", assets::chart_js},
+                                      {"js", script}});
 }
 
 }  // namespace isotape::html

@@ -36,6 +36,7 @@ const std::vector<Command>& commands() {
       command<EvalOptions, run_eval>("eval"),
       command<AuditOptions, run_audit>("audit"),
       command<CertifyOptions, run_certify>("certify"),
+      command<StudyOptions, run_study>("study"),
       command<BenchOptions, run_bench>("bench"),
       command<ExportOptions, run_export>("export"),
       command<VerifyOptions, run_verify>("verify"),

@@ -70,6 +70,18 @@ struct AuditOptions {
   bool lipsdp = false;  ///< bound by diagonal multipliers, too
 };
 
+struct StudyOptions {
+  std::string name;    ///< of a study
+  std::string out;     ///< its folder; empty: runs/NAME
+  std::string resume;  ///< the folder of a study to continue; then nothing else is asked for
+  std::optional<std::string> dataset;
+  std::optional<std::string> data;
+  std::optional<std::int64_t> seed;
+  std::optional<std::int64_t> threads;
+  bool full = false;  ///< the paper's scale
+  bool json = false;
+};
+
 struct CertifyOptions {
   std::string run;
   std::string out;  ///< the certificate

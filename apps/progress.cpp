@@ -96,9 +96,9 @@ std::string Progress::text(const Work& work, int bar_width) const {
     bar = '[' + (style_ == Style::colour ? "\x1b[36m" + done + "\x1b[0m" : done) +
           std::string(static_cast<std::size_t>(bar_width) - full, '-') + "]  ";
   }
-  return fmt::format("{}  {}{:3.0f}%  {}/{}  {}  {} images/s  ETA {}", work.what, bar,
-                     std::floor(100 * part), work.done, work.total, work.note, rate(1 / per_image_),
-                     duration(left * seconds_));
+  const std::string speed = work.images > 0 ? rate(1 / per_image_) + " images/s  " : "";
+  return fmt::format("{}  {}{:3.0f}%  {}/{}  {}  {}ETA {}", work.what, bar, std::floor(100 * part),
+                     work.done, work.total, work.note, speed, duration(left * seconds_));
 }
 
 void Progress::draw(const Work& work) {

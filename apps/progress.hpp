@@ -29,12 +29,12 @@ class Progress {
 
   /// Where other work stands after a batch.
   struct Work {
-    std::string what;        ///< "pgd at 1.58"
-    std::int64_t done = 0;   ///< units so far, of
-    std::int64_t total = 0;  ///< so many
-    std::int64_t units = 0;  ///< of this batch
-    std::int64_t images = 0;
-    std::string note;  ///< "12 broken"
+    std::string what;         ///< "pgd at 1.58"
+    std::int64_t done = 0;    ///< units so far, of
+    std::int64_t total = 0;   ///< so many
+    std::int64_t units = 0;   ///< of this batch
+    std::int64_t images = 0;  ///< of this batch; 0: work that is not counted in images
+    std::string note;         ///< "12 broken"
     /// Units after these that are foreseen, for the time left.
     std::int64_t later = 0;
   };

@@ -34,24 +34,6 @@ Json sigmas_of(const ReportData::Layer& layer) {
   return {{"name", layer.name}, {"values", values}};
 }
 
-// The template with every {{name}} replaced; what is put in is not searched again.
-std::string filled(std::string_view page,
-                   const std::vector<std::pair<std::string_view, std::string_view>>& parts) {
-  std::string text;
-  for (std::size_t begin = 0; begin < page.size();) {
-    const std::size_t open = std::min(page.find("{{", begin), page.size());
-    text += page.substr(begin, open - begin);
-    if (open == page.size()) break;
-    const std::size_t close = page.find("}}", open);
-    const std::string_view name = page.substr(open + 2, close - open - 2);
-    const auto part =
-        std::find_if(parts.begin(), parts.end(), [&](const auto& p) { return p.first == name; });
-    text += part->second;
-    begin = close + 2;
-  }
-  return text;
-}
-
 }  // namespace
 
 CertifiedCurve certified_curve(std::vector<double> radii, std::size_t points) {
@@ -102,16 +84,8 @@ std::string report_json(const ReportData& data) {
 }
 
 std::string report_page(const ReportData& data) {
-  const std::string title = html::escaped(data.model + " on " + data.dataset);
-  const std::string body = report_body(data);
-  const std::string json = report_json(data);
-  return filled(assets::report_html, {{"title", title},
-                                      {"uplot_css", assets::uplot_css},
-                                      {"css", assets::report_css},
-                                      {"body", body},
-                                      {"data", json},
-                                      {"uplot_js", assets::uplot_js},
-                                      {"js", assets::report_js}});
+  return html::page(data.model + " on " + data.dataset, report_body(data), report_json(data),
+                    assets::report_js);
 }
 
 void write_report(const std::filesystem::path& path, const ReportData& data) {

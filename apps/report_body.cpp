@@ -24,19 +24,15 @@ std::string header(const ReportData& data) {
   return text + "</header>\n";
 }
 
-std::string figure_of(std::string_view label, std::string_view value) {
-  return fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", label, value);
-}
-
 std::string figures(const ReportData& data) {
   std::string text = "<dl class=\"figures\">\n";
-  text += figure_of("Clean accuracy", html::percent(data.clean_accuracy));
+  text += html::figure("Clean accuracy", html::percent(data.clean_accuracy));
   for (std::size_t i = 0; i < data.eps.size() && i < data.certified_accuracy.size(); ++i) {
-    text += figure_of("Certified accuracy at eps&nbsp;=&nbsp;" + escaped(data.eps[i]),
-                      html::percent(data.certified_accuracy[i]));
+    text += html::figure("Certified accuracy at eps&nbsp;=&nbsp;" + escaped(data.eps[i]),
+                         html::percent(data.certified_accuracy[i]));
   }
-  text += figure_of("Mean certified radius", fmt::format("{:.3f}", data.mean_radius));
-  text += figure_of("Bound of the net", html::near_one(data.bound));
+  text += html::figure("Mean certified radius", fmt::format("{:.3f}", data.mean_radius));
+  text += html::figure("Bound of the net", html::near_one(data.bound));
   text += "</dl>\n";
   text += fmt::format(
       "<p class=\"small\">Of {}, on all {} test images. An image counts as certified "
@@ -59,21 +55,6 @@ std::string facts(const ReportData& data) {
   return text + "</dl>\n";
 }
 
-std::string plot(std::string_view id, std::string_view title, std::string_view unit,
-                 std::string_view caption) {
-  return fmt::format(
-      "<figure>\n<h3>{1} <span>{2}</span></h3>\n"
-      "<div class=\"plot\" id=\"plot-{0}\" role=\"img\" aria-label=\"{1}\"></div>\n"
-      "<p class=\"without-plots small\">The plot needs JavaScript; its numbers stand in the "
-      "tables.</p>\n"
-      "<figcaption>{3}</figcaption>\n</figure>\n",
-      id, title, unit, caption);
-}
-
-std::string details(std::string_view summary, std::string_view content) {
-  return fmt::format("<details><summary>{}</summary>\n{}</details>\n", summary, content);
-}
-
 std::string epochs_table(const ReportData& data) {
   std::vector<std::string> head = {"epoch", "training loss", "clean"};
   for (const std::string& eps : data.eps) head.push_back("certified at " + escaped(eps));
@@ -94,15 +75,15 @@ std::string training(const ReportData& data) {
   if (data.loss.empty() && data.epochs.empty()) return "";
   std::string text = "<section>\n<h2>Training</h2>\n<div class=\"pair\">\n";
   if (!data.loss.empty()) {
-    text += plot("loss", "Loss", "by epoch",
-                 "Mean training loss over the steps since the point before.");
+    text += html::plot("loss", "Loss", "by epoch",
+                       "Mean training loss over the steps since the point before.");
   }
   if (!data.epochs.empty()) {
-    text += plot("accuracy", "Clean and certified accuracy", "by epoch",
-                 "On the test images, after each epoch. Nothing is chosen by these figures.");
+    text += html::plot("accuracy", "Clean and certified accuracy", "by epoch",
+                       "On the test images, after each epoch. Nothing is chosen by these figures.");
   }
   text += "</div>\n";
-  if (!data.epochs.empty()) text += details("All epochs as a table", epochs_table(data));
+  if (!data.epochs.empty()) text += html::details("All epochs as a table", epochs_table(data));
   return text + "</section>\n";
 }
 
@@ -118,12 +99,13 @@ std::string curve_table(const ReportData& data) {
 std::string certificates(const ReportData& data) {
   if (data.radii.empty()) return "";
   return "<section>\n<h2>Certificates</h2>\n" +
-         plot("curve", "Certified accuracy", "against the radius",
-              "Part of the test images whose certified radius, margin / (sqrt(2) L), exceeds eps: "
-              "a proved lower bound of the accuracy under every attack of that l2 norm. Made from "
-              "the margins of all images; dashed: the radii reported above. At eps = 0 it is "
-              "the clean accuracy.") +
-         details("The curve as a table", curve_table(data)) + "</section>\n";
+         html::plot(
+             "curve", "Certified accuracy", "against the radius",
+             "Part of the test images whose certified radius, margin / (sqrt(2) L), exceeds eps: "
+             "a proved lower bound of the accuracy under every attack of that l2 norm. Made from "
+             "the margins of all images; dashed: the radii reported above. At eps = 0 it is "
+             "the clean accuracy.") +
+         html::details("The curve as a table", curve_table(data)) + "</section>\n";
 }
 
 std::string layers_table(const ReportData& data) {
@@ -156,13 +138,14 @@ std::string layers(const ReportData& data) {
                                [](const auto& layer) { return !layer.sigmas.empty(); });
   std::string text = "<section>\n<h2>Layers</h2>\n" + layers_table(data);
   if (any) {
-    text += plot("sigmas", "Singular values", "per layer",
-                 "All measured singular values of each layer's folded weights, largest first. An "
-                 "orthogonal layer is a line at 1; where it falls, activations and gradients "
-                 "shrink.");
+    text +=
+        html::plot("sigmas", "Singular values", "per layer",
+                   "All measured singular values of each layer's folded weights, largest first. An "
+                   "orthogonal layer is a line at 1; where it falls, activations and gradients "
+                   "shrink.");
   }
   if (!data.proof.empty()) {
-    text += details("Proof of the bound", "<pre>" + escaped(data.proof) + "</pre>\n");
+    text += html::details("Proof of the bound", "<pre>" + escaped(data.proof) + "</pre>\n");
   }
   return text + "</section>\n";
 }
@@ -175,15 +158,16 @@ std::string gradients(const ReportData& data) {
                     html::number(at.median), html::number(at.high), html::percent(at.units)});
   }
   return "<section>\n<h2>Gradient norm by depth</h2>\n" +
-         plot("gradients", "Norm of the gradient", "at the input of each layer",
-              "l2 norm of the gradient of the loss at each layer's input, root mean square over a "
-              "batch of test images, relative to that at the logits; measured. Read it from right "
-              "to left: backpropagation starts at the "
-              "logits. A flat line is gradient-norm preservation, a fall to the left is "
-              "attenuation. Thin lines: 5 and 95 percent of the single images, relative to their "
-              "own gradient at the logits.") +
+         html::plot(
+             "gradients", "Norm of the gradient", "at the input of each layer",
+             "l2 norm of the gradient of the loss at each layer's input, root mean square over a "
+             "batch of test images, relative to that at the logits; measured. Read it from right "
+             "to left: backpropagation starts at the "
+             "logits. A flat line is gradient-norm preservation, a fall to the left is "
+             "attenuation. Thin lines: 5 and 95 percent of the single images, relative to their "
+             "own gradient at the logits.") +
          (data.jacobian.empty() ? "" : "<p>" + escaped(data.jacobian) + "</p>\n") +
-         details(
+         html::details(
              "Gradient norms as a table",
              html::table("Measured, from the input to the logits. Units: entries whose gradient "
                          "is not 0.",
