@@ -9,7 +9,7 @@
 #include <isotape/apps/flags.hpp>
 #include <isotape/apps/help_formatter.hpp>
 #include <isotape/apps/run_config.hpp>
-#include <isotape/apps/study/study.hpp>
+#include <isotape/apps/study/studies.hpp>
 #include <isotape/apps/suggestion.hpp>
 #include <isotape/apps/train_settings.hpp>
 #include <isotape/optim/training_loss.hpp>

@@ -6,7 +6,7 @@
 #include <isotape/apps/commands.hpp>
 #include <isotape/apps/errors.hpp>
 #include <isotape/apps/interrupt.hpp>
-#include <isotape/apps/study/study.hpp>
+#include <isotape/apps/study/studies.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/datasets/registry.hpp>
 

@@ -13,6 +13,7 @@
 
 #include <isotape/apps/study/random_labels.hpp>
 #include <isotape/apps/study/robustness_law.hpp>
+#include <isotape/apps/study/studies.hpp>
 
 namespace isotape {
 

@@ -9,6 +9,7 @@
 #include <isotape/apps/doctor.hpp>
 #include <isotape/apps/errors.hpp>
 #include <isotape/apps/interrupt.hpp>
+#include <isotape/apps/study/studies.hpp>
 #include <isotape/core/atomic_file.hpp>
 
 namespace isotape {
@@ -113,20 +114,6 @@ class ResultsLog {
 };
 
 }  // namespace
-
-const std::vector<const Study*>& studies() {
-  static const std::vector<const Study*> list = {&robustness_law_study};
-  return list;
-}
-
-const Study& study_of(std::string_view name) {
-  std::string names;
-  for (const Study* study : studies()) {
-    if (study->name == name) return *study;
-    names += (names.empty() ? "" : ", ") + std::string(study->name);
-  }
-  throw UsageError(message("study: expected one of ", names, ", got '", name, "'"));
-}
 
 std::pair<const Study*, StudySettings> settings_of(const fs::path& folder) {
   const StudyFiles files{folder};

@@ -52,14 +52,6 @@ struct Study {
   StudyPage (*page)(const std::vector<StudyResult>& results, const StudySettings& settings);
 };
 
-/// All studies, in the order of the help.
-const std::vector<const Study*>& studies();
-
-extern const Study robustness_law_study;
-
-/// @throws UsageError  naming the studies that there are
-const Study& study_of(std::string_view name);
-
 /// What an interrupted study of this folder was asked for, and its name.
 /// @throws UsageError  if the folder holds no study
 std::pair<const Study*, StudySettings> settings_of(const std::filesystem::path& folder);

@@ -4,7 +4,7 @@
 
 #include <isotape/apps/study/fit_line.hpp>
 #include <isotape/apps/study/random_labels.hpp>
-#include <isotape/apps/study/study.hpp>
+#include <isotape/apps/study/studies.hpp>
 #include <isotape/core/error.hpp>
 
 using namespace isotape;

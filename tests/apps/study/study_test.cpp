@@ -5,7 +5,7 @@
 
 #include <isotape/apps/commands.hpp>
 #include <isotape/apps/errors.hpp>
-#include <isotape/apps/study/study.hpp>
+#include <isotape/apps/study/studies.hpp>
 
 using namespace isotape;
 
@@ -134,8 +134,12 @@ TEST_CASE("study: the command names the studies, and what it does not take") {
   CHECK_THROWS_WITH_AS(run_study(options), "study: expected the NAME of a study, or --resume",
                        UsageError);
   options.name = "lawn";
-  CHECK_THROWS_WITH_AS(run_study(options), "study: expected one of robustness-law, got 'lawn'",
-                       UsageError);
+  std::string names;
+  for (const Study* study : studies()) {
+    names += (names.empty() ? "" : ", ") + std::string(study->name);
+  }
+  CHECK_THROWS_WITH_AS(run_study(options),
+                       ("study: expected one of " + names + ", got 'lawn'").c_str(), UsageError);
   options.name = "robustness-law";
   options.dataset = "mnist";
   CHECK_THROWS_WITH_AS(

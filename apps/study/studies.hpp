@@ -1,0 +1,15 @@
+#pragma once
+
+#include <isotape/apps/study/study.hpp>
+
+namespace isotape {
+
+extern const Study robustness_law_study;
+
+/// All studies, in the order of the help.
+const std::vector<const Study*>& studies();
+
+/// @throws UsageError  naming the studies that there are
+const Study& study_of(std::string_view name);
+
+}  // namespace isotape
