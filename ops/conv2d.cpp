@@ -5,25 +5,13 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/core/threads.hpp>
+#include <isotape/ops/conv2d_checks.hpp>
 #include <isotape/ops/conv2d_choice.hpp>
-#include <isotape/ops/product_bf16.hpp>
 
 namespace isotape {
 namespace {
 
 const Op conv2d_op("conv2d");
-
-void check(const Conv2dOptions& options) {
-  const auto at_least = [](const char* name, int least, int value) {
-    require<ValueError>(value >= least, "conv2d: expected ", name, " >= ", least, ", got ", value);
-  };
-  at_least("stride", 1, options.stride);
-  at_least("padding", 0, options.padding);
-  at_least("groups", 1, options.groups);
-  at_least("dilation", 1, options.dilation);
-  const Padding& border = options.border;
-  at_least("border", 0, std::min({border.top, border.bottom, border.left, border.right}));
-}
 
 void check(const Tensor& x, const Tensor& w, const Tensor& bias, std::int64_t groups) {
   require<ShapeError>(x.rank() == 4 && x.shape().inner(0) > 0,
@@ -39,13 +27,6 @@ void check(const Tensor& x, const Tensor& w, const Tensor& bias, std::int64_t gr
   require<ShapeError>(w.dtype() == x.dtype() && (!bias || bias.dtype() == x.dtype()),
                       "conv2d: expected w and bias of x's type ", x.dtype(), ", got w ", w.dtype(),
                       bias ? message(" and bias ", bias.dtype()) : "");
-}
-
-void check_border(const Shape& x, const Padding& b, PadMode mode) {
-  require<ValueError>(mode == PadMode::zero ||
-                          (std::max(b.top, b.bottom) <= x[1] && std::max(b.left, b.right) <= x[2]),
-                      "conv2d: expected a circular border within the image ", x, ", got top ",
-                      b.top, ", bottom ", b.bottom, ", left ", b.left, ", right ", b.right);
 }
 
 Conv2dGeometry geometry(const Shape& x, const Shape& w, const Conv2dOptions& options) {
@@ -68,15 +49,6 @@ Conv2dGeometry geometry(const Shape& x, const Shape& w, const Conv2dOptions& opt
           options.padding,
           options.groups,
           options.dilation};
-}
-
-// What else there is, is rare and small, or not safe in oneDNN.
-Precision precision_of(const Conv2dGeometry& g, DType dtype, Precision wanted) {
-  if (wanted == Precision::full) return wanted;
-  require_bf16("conv2d");
-  const bool is_strided_point = g.kernel_height == 1 && g.kernel_width == 1 && g.stride > 1;
-  const bool is_dense = g.groups == 1 && g.dilation == 1 && !is_strided_point;
-  return dtype == DType::f32 && g.images > 0 && is_dense ? wanted : Precision::full;
 }
 
 // Sums dy over everything but the filters: plainly within blocks of rows, in f64 across them, so
@@ -125,12 +97,12 @@ Tensor spread(const Conv2dGeometry& g, const Tensor& bias_tensor) {
 Var conv2d(const Var& x_var, const Var& w_var, const Var& bias_var, const Conv2dOptions& options) {
   const Tensor& x = x_var.value();
   const Tensor& w = w_var.value();
-  check(options);
+  check_conv2d_options("conv2d", options);
   check(x, w, bias_var.value(), options.groups);
-  check_border(x.shape(), options.border, options.border_mode);
+  check_conv2d_border("conv2d", x.shape(), options);
   const Frame frame(x.shape(), options.border, options.border_mode);
   const Conv2dGeometry g = geometry(frame.padded_shape(), w.shape(), options);
-  const FramedConv2d conv{frame, g, precision_of(g, x.dtype(), options.precision)};
+  const FramedConv2d conv{frame, g, conv2d_precision("conv2d", g, x.dtype(), options.precision)};
   const Tensor padded_x = conv.padded(x);
   Tensor y = conv.forward(padded_x, w, bias_var.value());
 
