@@ -38,9 +38,9 @@ void for_each_problem_setting(Options& options, Visit&& visit) {
   visit(Setting{"data", "DIR", "folder searched first for its files [$ISOTAPE_DATA, ./data, ...]",
                 problem},
         options.data);
-  visit(
-      Setting{"data-seed", "N", "of data that is made: glyphs, moons, rings [0]", problem, a_seed},
-      options.data_seed);
+  visit(Setting{"data-seed", "N", "of data that is made: glyphs, moons, rings, clusters [0]",
+                problem, a_seed},
+        options.data_seed);
   visit(Setting{"augment",
                 "",
                 "random crops and flips; auto: on for images in colour [auto]",

@@ -7,6 +7,7 @@
 
 #include <isotape/core/error.hpp>
 #include <isotape/datasets/cifar10.hpp>
+#include <isotape/datasets/clusters.hpp>
 #include <isotape/datasets/glyphs.hpp>
 #include <isotape/datasets/idx.hpp>
 #include <isotape/datasets/toys.hpp>
@@ -182,6 +183,14 @@ const std::vector<Entry>& entries() {
        [](const DatasetOptions& options) { return make_moons({.seed = options.seed}); }},
       {{"rings", {1, 1, 2}, 2, 2'000, 1'000, "points of two circles, made from a seed", true},
        [](const DatasetOptions& options) { return make_rings({.seed = options.seed}); }},
+      {{"clusters",
+        {1, 1, 64},
+        10,
+        6'000,
+        2'000,
+        "points of 4 clusters to a class, made from a seed",
+        true},
+       [](const DatasetOptions& options) { return make_clusters({.seed = options.seed}); }},
   };
   return all;
 }

@@ -22,12 +22,12 @@ struct DatasetInfo {
   bool is_made;  ///< from a seed, without files
 };
 
-/// Every data set by its name: mnist, fashion-mnist, cifar10, glyphs, moons, rings.
+/// Every data set by its name: mnist, fashion-mnist, cifar10, glyphs, moons, rings, clusters.
 const std::vector<DatasetInfo>& dataset_infos();
 
 struct DatasetOptions {
   std::filesystem::path folder = {};  ///< searched first; empty: only the usual places
-  std::uint64_t seed = 0;             ///< of the sets that are made: glyphs, moons, rings
+  std::uint64_t seed = 0;             ///< of the sets that are made: glyphs, moons, rings, clusters
 };
 
 /// Opens a data set, train and test, and checks all of it.

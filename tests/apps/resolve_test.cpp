@@ -111,9 +111,10 @@ TEST_CASE("resolve: refuses unknown data and crops of points") {
   const ScratchFolder folder;
   TrainOptions options;
   options.dataset = "mnits";
-  CHECK(folder.error<UsageError>([&] { resolve(options); }) ==
-        "dataset: expected one of mnist, fashion-mnist, cifar10, glyphs, moons, rings, got "
-        "'mnits'; did you mean mnist?");
+  CHECK(
+      folder.error<UsageError>([&] { resolve(options); }) ==
+      "dataset: expected one of mnist, fashion-mnist, cifar10, glyphs, moons, rings, clusters, got "
+      "'mnits'; did you mean mnist?");
   options.dataset = "moons";
   options.augment = "on";
   CHECK(folder.error<UsageError>([&] { resolve(options); }) ==
