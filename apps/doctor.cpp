@@ -12,6 +12,7 @@
 #include <isotape/apps/commands.hpp>
 #include <isotape/apps/found_data.hpp>
 #include <isotape/core/blas.hpp>
+#include <isotape/core/blas_kernels.hpp>
 #include <isotape/core/threads.hpp>
 #include <isotape/ops/conv2d.hpp>
 #include <isotape/ops/product_bf16.hpp>
@@ -139,6 +140,8 @@ Diagnosis diagnose() {
                  static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 30);
   d.environment = environment();
   d.blas_uses_openmp = blas::uses_openmp();
+  d.blas_kernels = blas::kernels();
+  d.wider_blas_kernels = blas::wider_kernels(d.blas_kernels, blas::processor_vectors());
   d.openmp_runtimes = loaded({"libgomp", "libomp", "libiomp"});
   d.blas_libraries = loaded({"libopenblas", "libblas", "libmkl", "libblis", "libatlas"});
   return d;
@@ -150,6 +153,12 @@ std::vector<std::string> warnings(const Diagnosis& d) {
     list.emplace_back(
         "OpenBLAS has threads of its own beside those of OpenMP, which slow each other down: "
         "install libopenblas-openmp-dev and build again");
+  }
+  if (!d.wider_blas_kernels.empty()) {
+    list.push_back(fmt::format(
+        "OpenBLAS runs its kernels {}, which leave vector instructions of this processor "
+        "unused: export OPENBLAS_CORETYPE={}",
+        d.blas_kernels, d.wider_blas_kernels));
   }
   if (d.blas_libraries.size() > 1) {
     list.push_back("more than one BLAS is loaded: " + joined(d.blas_libraries));

@@ -8,6 +8,8 @@
 #include <isotape/apps/cli.hpp>
 #include <isotape/apps/commands.hpp>
 #include <isotape/apps/errors.hpp>
+#include <isotape/core/blas.hpp>
+#include <isotape/core/blas_kernels.hpp>
 
 namespace {
 
@@ -63,18 +65,34 @@ int run(const std::vector<std::string>& arguments) {
 }
 
 // libgomp reads its wait policy when it is loaded, and by default its threads spin while they wait,
-// which on a machine shared with others costs a multiple of the work. Unless the policy was chosen,
-// the program starts itself once more with passive waiting; that takes some 10 ms.
-void wait_passively(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0) execv("/proc/self/exe", argv);
+// which on a machine shared with others costs a multiple of the work.
+bool set_passive_waiting() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) {
+    return false;
+  }
+  return setenv("OMP_WAIT_POLICY", "passive", 1) == 0;
+}
+
+// OpenBLAS chooses its kernels when it is loaded, too.
+bool set_wider_kernels() {
+  if (std::getenv("OPENBLAS_CORETYPE") != nullptr) return false;
+  const std::string name(blas::wider_kernels(blas::kernels(), blas::processor_vectors()));
+  return !name.empty() && setenv("OPENBLAS_CORETYPE", name.c_str(), 1) == 0;
+}
+
+// What was chosen in the environment stands; else the program starts itself once more with what is
+// better, which takes some 10 ms.
+void choose_for_libraries(char** argv) {
+  const bool waits = set_passive_waiting();
+  const bool widens = set_wider_kernels();
+  if (waits || widens) execv("/proc/self/exe", argv);
   // Where it cannot, it goes on as it is: slower, and right all the same.
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  wait_passively(argv);
+  choose_for_libraries(argv);
   try {
     const int code = run({argv + 1, argv + argc});
     require<IoError>(std::fflush(stdout) == 0 && std::ferror(stdout) == 0,

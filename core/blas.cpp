@@ -127,6 +127,8 @@ void set_num_threads(int n) { openblas_set_num_threads(n); }
 
 std::string description() { return openblas_get_config(); }
 
+std::string kernels() { return openblas_get_corename(); }
+
 bool uses_openmp() { return openblas_get_parallel() == 2; }
 
 template <class T>

@@ -12,6 +12,8 @@ namespace isotape::blas {
 void set_num_threads(int n);
 /// "OpenBLAS 0.3.21 ... SkylakeX" as the library describes itself.
 std::string description();
+/// Its name for the kernels that it runs: "Haswell", "SkylakeX", "Prescott".
+std::string kernels();
 /// Whether the loaded OpenBLAS was built on OpenMP (else: sequential or a pthread pool of its own).
 bool uses_openmp();
 

@@ -90,12 +90,10 @@ void parallel_jobs(std::int64_t n, const std::function<void(std::int64_t)>& f) {
   failure.rethrow();
 }
 
-OneThreadWhenNested::OneThreadWhenNested() : before_(omp_get_max_threads()) {
-  if (omp_in_parallel() != 0) omp_set_num_threads(1);
+LibraryThreads::LibraryThreads(double flops) : before_(omp_get_max_threads()) {
+  if (omp_in_parallel() != 0 || flops < flops_worth_threads) omp_set_num_threads(1);
 }
 
-OneThreadWhenNested::~OneThreadWhenNested() {
-  if (omp_in_parallel() != 0) omp_set_num_threads(before_);
-}
+LibraryThreads::~LibraryThreads() { omp_set_num_threads(before_); }
 
 }  // namespace isotape

@@ -26,14 +26,18 @@ std::int64_t parallel_regions();
 /// the only one, so that its bits depend neither on the other jobs nor on num_threads().
 void parallel_jobs(std::int64_t n, const std::function<void(std::int64_t)>& f);
 
+/// Work of fewer floating-point operations is done before a second thread has woken up.
+constexpr double flops_worth_threads = 2e6;
+
 /// While it lives, a library that asks for the number of threads is told one, if this thread is
-/// within a parallel region; it would be told the region's number otherwise.
-class OneThreadWhenNested {
+/// within a parallel region (it would be told the region's number otherwise), or if its work is not
+/// worth more.
+class LibraryThreads {
  public:
-  OneThreadWhenNested();
-  ~OneThreadWhenNested();
-  OneThreadWhenNested(const OneThreadWhenNested&) = delete;
-  OneThreadWhenNested& operator=(const OneThreadWhenNested&) = delete;
+  explicit LibraryThreads(double flops);
+  ~LibraryThreads();
+  LibraryThreads(const LibraryThreads&) = delete;
+  LibraryThreads& operator=(const LibraryThreads&) = delete;
 
  private:
   int before_;

@@ -271,10 +271,10 @@ void reorder(const Convolution& c, const memory& from, const memory& to) {
 // Runs f on the primitive of this pass; an error of oneDNN says which convolution it was.
 template <class F>
 auto with_convolution(const Conv2dGeometry& g, Pass pass, Precision precision, bool bias, F&& f) {
-  const OneThreadWhenNested guard;
   const double flops = 2 * static_cast<double>(g.y_shape().size()) *
                        static_cast<double>(g.kernel_height * g.kernel_width) *
                        static_cast<double>(g.group_channels());
+  const LibraryThreads threads(flops);
   precision == Precision::bf16 ? count_flops(DType::bf16, flops) : count_convolution_flops(flops);
   try {
     return f(*find_or_create(key_of(g, pass, precision, bias),
@@ -357,8 +357,9 @@ const Conv2dKernel conv2d_bf16{forward<Precision::bf16>, grad_x<Precision::bf16>
                                grad_w<Precision::bf16>};
 
 Tensor multiply_bf16(const Bf16Product& p, const Tensor& a, const Tensor& b, const Tensor& bias) {
-  const OneThreadWhenNested guard;
-  count_flops(DType::bf16, 2 * static_cast<double>(p.m) * static_cast<double>(p.n * p.k));
+  const double flops = 2 * static_cast<double>(p.m) * static_cast<double>(p.n * p.k);
+  const LibraryThreads threads(flops);
+  count_flops(DType::bf16, flops);
   const Key key = {product_kind, num_threads(), p.m, p.n, p.k, p.trans_a, p.trans_b, bool(bias)};
   try {
     const auto c = find_or_create(key, [&] { return create(p, bool(bias)); });

@@ -34,6 +34,12 @@ TEST_CASE("doctor: warns of every cause of slowness it knows") {
   d.blas_uses_openmp = false;
   CHECK(only_warning(d).starts_with("OpenBLAS has threads of its own"));
   d = healthy();
+  d.blas_kernels = "Prescott";
+  d.wider_blas_kernels = "SkylakeX";
+  CHECK(only_warning(d) ==
+        "OpenBLAS runs its kernels Prescott, which leave vector instructions of this processor "
+        "unused: export OPENBLAS_CORETYPE=SkylakeX");
+  d = healthy();
   d.blas_libraries.emplace_back("/lib/libblas.so.3");
   CHECK(only_warning(d).starts_with("more than one BLAS is loaded"));
   d = healthy();

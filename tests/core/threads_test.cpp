@@ -143,18 +143,23 @@ TEST_CASE("parallel_regions: counts the loops that more than one thread got") {
   CHECK(regions_of([&] { parallel_for(100, 10, nothing); }) == 0);
 }
 
-TEST_CASE("OneThreadWhenNested: one thread within a parallel region, all of them elsewhere") {
+TEST_CASE("LibraryThreads: one for little work or within a parallel region, else all") {
   const Threads two(2);
   {
-    const OneThreadWhenNested guard;
+    const LibraryThreads much(flops_worth_threads);
     CHECK(num_threads() == 2);
   }
+  {
+    const LibraryThreads little(0.99 * flops_worth_threads);
+    CHECK(num_threads() == 1);
+  }
+  CHECK(num_threads() == 2);
   std::atomic<int> sum = 0;
   std::atomic<int> after = 0;
   parallel_for(2, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       {
-        const OneThreadWhenNested guard;
+        const LibraryThreads guard(1e9);
         sum += num_threads();
       }
       after += num_threads();
