@@ -8,11 +8,12 @@
 
 namespace isotape {
 
-LowestMargin::LowestMargin(const AttackTask& task, const Tensor& clean)
+LowestMargin::LowestMargin(const AttackTask& task, const Tensor& clean, bool ends)
     : x_(task.x.clone()),
       labels_(task.labels),
       margin_(margins(clean, task.labels)),
-      broken_(task.labels.size(), 0) {}
+      broken_(task.labels.size(), 0),
+      ends_(ends) {}
 
 void LowestMargin::offer(std::span<const std::int64_t> rows, const Tensor& y,
                          const Tensor& logits) {
@@ -23,9 +24,10 @@ void LowestMargin::offer(std::span<const std::int64_t> rows, const Tensor& y,
   std::vector<std::int64_t> from;
   for (std::size_t k = 0; k < rows.size(); ++k) {
     const auto row = static_cast<std::size_t>(rows[k]);
-    if (broken_[row] != 0 || (wrong[k] == 0 && !(margin[k] < margin_[row]))) continue;
+    const bool is_last = ends_ && wrong[k] != 0;
+    if (broken_[row] != 0 || (!is_last && !(margin[k] < margin_[row]))) continue;
     margin_[row] = margin[k];
-    broken_[row] = wrong[k];
+    broken_[row] = is_last ? 1 : 0;
     better.push_back(rows[k]);
     from.push_back(static_cast<std::int64_t>(k));
   }

@@ -15,13 +15,15 @@ class LowestMargin {
  public:
   /// Starts with the images themselves, classified right.
   /// @param clean  their logits, [N, C]
-  LowestMargin(const AttackTask& task, const Tensor& clean);
+  /// @param ends   whether an image is done with the first that is misclassified; else none is, and
+  ///               the input with the least margin of all is kept
+  LowestMargin(const AttackTask& task, const Tensor& clean, bool ends = true);
 
   /// @param rows    images that the rows of y stand for
   /// @param logits  of y
   void offer(std::span<const std::int64_t> rows, const Tensor& y, const Tensor& logits);
 
-  /// Images for which nothing misclassified was offered yet.
+  /// Images that are not done.
   std::vector<std::int64_t> unbroken() const;
   bool is_broken(std::int64_t row) const { return broken_[static_cast<std::size_t>(row)] != 0; }
   const Tensor& x() const { return x_; }
@@ -31,6 +33,7 @@ class LowestMargin {
   std::vector<std::int32_t> labels_;
   std::vector<double> margin_;
   std::vector<std::uint8_t> broken_;
+  bool ends_;
 };
 
 /// Of all misclassified inputs offered for each image, the nearest in a norm.

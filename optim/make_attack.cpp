@@ -74,6 +74,7 @@ MadeAttack read_bim(NotedSettings& settings) {
   options.momentum = settings.number("momentum", 0, {0, 1});
   options.objective = read_objective(settings);
   options.target = read_target(settings, false);
+  options.early_stop = settings.integer("early_stop", 1, 0, 1) == 1;
   return std::make_unique<Pgd>(options);
 }
 
@@ -84,6 +85,7 @@ MadeAttack read_pgd(NotedSettings& settings) {
   options.momentum = settings.number("momentum", 0, {0, 1});
   options.objective = read_objective(settings);
   options.target = read_target(settings, true);
+  options.early_stop = settings.integer("early_stop", 1, 0, 1) == 1;
   return std::make_unique<Pgd>(options);
 }
 

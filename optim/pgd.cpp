@@ -91,7 +91,7 @@ Tensor Pgd::search(const Victim& victim, const AttackTask& task) const {
   require<ValueError>(std::isfinite(task.eps), "pgd: expected a finite eps, got ", task.eps);
   const double alpha = options_.alpha.value_or(task.eps / 10);
   const Tensor clean = victim.logits(task.x);
-  LowestMargin best(task, clean);
+  LowestMargin best(task, clean, options_.early_stop);
   for (std::int64_t r = 0; r < options_.restarts; ++r) {
     const std::vector<std::int64_t> rows = best.unbroken();
     if (rows.empty()) break;

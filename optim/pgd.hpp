@@ -18,6 +18,10 @@ struct PgdOptions {
   double momentum = 0;       ///< mu in [0, 1]
   AttackObjective objective = AttackObjective::margin;
   AttackTarget target = {};
+  /// Whether an image is done when its class has changed, unless `early_stop` is off. If not, all
+  /// steps are taken and the input of the least margin is returned, which is likelier to deceive
+  /// another net, too.
+  bool early_stop = true;
 };
 
 /// Projected gradient ascent [Madry 2018], and with a start at the image the basic iterative method
@@ -28,7 +32,7 @@ struct PgdOptions {
 /// d the direction of steepest ascent in the norm (see ascend()), P the projection to the ball and
 /// the range, mu = 0 without momentum [Dong 2018] (then v = g). All in units of the input. A zero
 /// gradient is answered by a random direction. The iterate of the least margin is kept; an image is
-/// done when its class has changed.
+/// done when its class has changed, unless `early_stop` is off.
 class Pgd final : public Attack {
  public:
   /// @throws ValueError  if an option is out of range

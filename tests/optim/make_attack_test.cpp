@@ -25,14 +25,15 @@ std::string effective(const char* text) {
 TEST_CASE("make_attack: notes every option with the value in effect") {
   CHECK(effective("fgsm:norm=inf") == "norm=inf,loss=margin,target=none");
   CHECK(effective("pgd:steps=200,alpha=0.01,restarts=5,norm=2") ==
-        "norm=2,steps=200,alpha=0.01,restarts=5,start=random,momentum=0,loss=margin,target=none");
+        "norm=2,steps=200,alpha=0.01,restarts=5,start=random,momentum=0,loss=margin,target=none,"
+        "early_stop=1");
   CHECK(effective("apgd") == "norm=2,steps=100,loss=ce,target=none,restarts=1,rho=0.75");
   CHECK(effective("apgd:loss=dlr,target=each") ==
         "norm=2,steps=100,loss=dlr,target=each,restarts=9,rho=0.75");
   CHECK(effective("cw:range=tanh") ==
         "steps=200,rounds=6,targets=0,c=1,lr=0.01,kappa=0,range=tanh,refine=10");
   CHECK(effective("bim:loss=ce,target=3") ==
-        "norm=2,steps=10,alpha=eps/10,momentum=0,loss=ce,target=3");
+        "norm=2,steps=10,alpha=eps/10,momentum=0,loss=ce,target=3,early_stop=1");
 }
 
 TEST_CASE("make_attacks: a list, each once") {
@@ -134,7 +135,7 @@ TEST_CASE("make_attack: unknown names, options and values are one clear error") 
   CHECK(error("fgsm;").substr(0, 38) == "attack: expected a name among fgsm, bi");
   CHECK(error("pgd:step=3") ==
         "pgd: expected an option among norm, steps, alpha, restarts, start, momentum, loss, "
-        "target, got step");
+        "target, early_stop, got step");
   CHECK(error("pgd:steps=0") == "pgd: expected an integer in 1..1000000 for steps, got 0");
   CHECK(error("pgd:steps=1.5") == "pgd: expected an integer in 1..1000000 for steps, got 1.5");
   CHECK(error("pgd:alpha=0") == "pgd: expected alpha > 0, got 0");

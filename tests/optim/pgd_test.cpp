@@ -93,6 +93,26 @@ TEST_CASE("pgd: the best iterate is kept, not the last") {
   CHECK(result.margin[0] == doctest::Approx(0.0025));
 }
 
+TEST_CASE("pgd: without an early stop it goes on behind the border, to the least margin") {
+  LinearVictim linear(4, {5, 5, 1}, DType::f64, 1);
+  AttackTask task = linear.task(9, 0.3, 0.7);
+  task.eps = 3 * linear.radius(task, 4, BallNorm::l2);  // far behind some images' borders
+  PgdOptions options{.steps = 30, .restarts = 2, .random_start = false};
+  const AttackResult early = Pgd(options).run(linear.victim(), task);
+  options.early_stop = false;
+  const AttackResult late = Pgd(options).run(linear.victim(), task);
+  std::int64_t broken = 0;
+  for (std::size_t i = 0; i < 9; ++i) {
+    CHECK(late.success[i] >= early.success[i]);
+    CHECK(late.l2[i] <= task.eps);
+    if (early.success[i] == 0) continue;
+    ++broken;
+    CHECK(late.margin[i] < early.margin[i]);
+    CHECK(late.l2[i] == doctest::Approx(task.eps).epsilon(1e-6));
+  }
+  CHECK(broken > 0);
+}
+
 TEST_CASE("pgd: a gradient that vanishes at the image is answered by a random direction") {
   // relu(s - 1) with s the sum of entries: flat around the image, a slope from s = 1 on.
   const Victim victim([](const Var& x) {
