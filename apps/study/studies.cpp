@@ -9,6 +9,7 @@ const std::vector<const Study*>& studies() {
   // clang-format off
   static const std::vector<const Study*> list = {
       &robustness_law_study,
+      &low_rank_study,
   };
   // clang-format on
   return list;

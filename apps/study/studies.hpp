@@ -5,6 +5,7 @@
 namespace isotape {
 
 extern const Study robustness_law_study;
+extern const Study low_rank_study;
 
 /// All studies, in the order of the help.
 const std::vector<const Study*>& studies();

@@ -173,7 +173,8 @@ std::vector<StudyResult> run_grid(const Study& study, const StudySettings& setti
       }
       check_interrupt();
       const auto start = std::chrono::steady_clock::now();
-      results.push_back({cell, study.measure(cell, {settings, *data, check_interrupt})});
+      results.push_back(
+          {cell, study.measure(cell, {settings, *data, check_interrupt, files.folder})});
       const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
       log.append(results.back(), passed.count());
       progress.advance({std::string(study.name), static_cast<std::int64_t>(results.size()), total,

@@ -32,6 +32,8 @@ struct StudyContext {
   /// To be called often: ends the cell, and the study, where a person stopped it.
   /// @throws Interrupted
   const std::function<void()>& check_interrupt;
+  /// The study's own, for what cells share and a stopped run goes on from; empty: nothing is kept.
+  std::filesystem::path folder = {};
 };
 
 /// A cell with what was measured in it.
