@@ -51,13 +51,13 @@ std::string replaced(std::string text, std::string_view what, std::string_view b
 RunConfig recipe(const NetKey& key, const StudySettings& settings) {
   RunConfig config;
   config.model = std::string(key.problem.name);
-  config.augment = key.problem.is_full ? "on" : "off";
+  config.augment = "off";
   config.select_on = "none";
   config.epochs = key.problem.epochs;
   config.batch = 128;
   config.loss = "cross-entropy";
   config.margin = 1;
-  config.optimizer = key.problem.is_full ? "sgd:momentum=0.9,decay=5e-4" : "sgd:momentum=0.9";
+  config.optimizer = "sgd:momentum=0.9";
   config.lr = 0.05;
   config.schedule = std::string(key.problem.schedule);
   config.orthogonal_update = "reparametrize";
@@ -91,14 +91,12 @@ Kept kept(const NetKey& key, const fs::path& folder) {
   return {base.string() + ".safetensors", base.string() + ".state"};
 }
 
-void finish(Training& training, const Kept& files, bool is_long,
-            const std::function<void()>& check_interrupt) {
+void finish(Training& training, const Kept& files, const std::function<void()>& check_interrupt) {
   if (!files.state.empty() && fs::exists(files.state)) training.load_state(files.state);
   try {
     while (!training.is_finished()) {
       check_interrupt();
-      const bool epoch_ended = training.step().epoch_ended;
-      if (epoch_ended && is_long && !files.state.empty()) training.save_state(files.state);
+      training.step();
     }
   } catch (const Interrupted&) {
     if (!files.state.empty()) training.save_state(files.state);
@@ -111,17 +109,11 @@ void finish(Training& training, const Kept& files, bool is_long,
 const std::vector<LowRankProblem>& low_rank_problems() {
   static const std::vector<double> small = {0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6};
   static const std::vector<double> grey = {0.02, 0.05, 0.1, 0.15, 0.2, 0.3};
-  static const std::vector<double> colour = {2 / 255.0,  4 / 255.0,  8 / 255.0,
-                                             10 / 255.0, 16 / 255.0, 20 / 255.0};
   static const std::vector<LowRankProblem> list = {
-      {"points", "points", three_layers, "act2", "act1", 40, 1, 25, "constant", small, 0.2, 1, 0, 0,
-       false},
+      {"points", "points", three_layers, "act2", "act1", 40, 1, 25, "constant", small, 0.2, 1, 0,
+       0},
       {"images", "images, dense net", three_layers, "act2", "act1", 100, 0.1, 10, "cosine", grey,
-       0.1, 0.5, 20'000, 2'000, false},
-      {"resnet-18", "images, ResNet-18", [] { return named_model("resnet-18"); }, "mean",
-       "stage3block2act", 100, 1, 60, "cosine", colour, 8 / 255.0, 0.1, 0, 0, true},
-      {"vgg-19", "images, VGG-19", [] { return named_model("vgg-19"); }, "flatten", "max4", 100, 1,
-       60, "cosine", colour, 8 / 255.0, 0.1, 0, 0, true},
+       0.1, 0.5, 20'000, 2'000},
   };
   return list;
 }
@@ -156,7 +148,7 @@ Model net_of(const NetKey& key, const Dataset& data, const StudyContext& context
   const Kept files = kept(key, context.folder);
   if (!files.net.empty() && fs::exists(files.net)) return std::move(load_model(files.net).model);
   Training training(recipe(key, context.settings), key.problem.spec(), data);
-  finish(training, files, key.problem.is_full, context.check_interrupt);
+  finish(training, files, context.check_interrupt);
   Model model = std::move(training.model());
   const Paused paused;
   model.net.prepare();

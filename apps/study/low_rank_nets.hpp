@@ -28,7 +28,6 @@ struct LowRankProblem {
   double noise;               ///< standard deviation of the noise on entries
   std::int64_t train;         ///< the first so many images; 0: all
   std::int64_t test;
-  bool is_full;  ///< with --full alone
 };
 const std::vector<LowRankProblem>& low_rank_problems();
 const LowRankProblem& low_rank_problem(std::string_view name);

@@ -151,7 +151,7 @@ StudyPage low_rank_page(const Results& results, const StudySettings& settings) {
   if (!settings.full) {
     page.notes.emplace_back(
         "Default scale: dense nets of 256 neurons on points (3 draws) and on 20,000 images, 1,000 "
-        "of the test set attacked. --full: 10 draws, and ResNet-18 and VGG-19 on all images.");
+        "of the test set attacked. --full: 10 draws of points.");
   }
   page.figures = headline(results);
   for (const LowRankProblem& problem : low_rank_problems()) {

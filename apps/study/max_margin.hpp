@@ -29,7 +29,8 @@ struct MaxMargin {
 ///
 ///     (1/n) sum_i sum_{j != y_i} max(0, 1 - f_y + f_j) + (decay / 2) |W|_F^2,   decay = 1e-3,
 ///
-/// by 400 steps of Adam on all points, from 0, in units in which their mean square is 1.
+/// by 400 steps of Adam on all points, from 0, in units in which their mean square is 1: most of
+/// the way to the widest margin, not all of it.
 ///
 /// @param points  [n, k], f32 or f64
 /// @param labels  n classes, below `classes`
