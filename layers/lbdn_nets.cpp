@@ -1,7 +1,10 @@
 #include <isotape/layers/lbdn_nets.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include <isotape/core/error.hpp>
 #include <isotape/layers/comparison_nets.hpp>
 
 namespace isotape {
@@ -119,6 +122,20 @@ ModelSpec lbdn_curve(std::string name, std::string_view layer) {
   if (layer == "sll") return net.sll(128, 8);
   for (int i = 0; i < 9; ++i) net.dense(net.is_sandwich() ? 86 : 128);
   return net.classes();
+}
+
+ModelSpec with_gamma(ModelSpec spec, double gamma) {
+  require<ValueError>(gamma > 0 && std::isfinite(gamma), spec.name, ": expected gamma > 0, got ",
+                      gamma);
+  auto& layers = spec.layers;
+  const auto first = std::find_if(layers.begin(), layers.end(),
+                                  [](const LayerSpec& layer) { return layer.type != "flatten"; });
+  require<ValueError>(first != layers.end(), spec.name, ": expected a layer with weights");
+  const auto at = first - layers.begin();
+  const Options share = {{"network", gamma}};
+  layers.insert(layers.end() - 1, {"gain2", "gain", share});
+  layers.insert(layers.begin() + at, {"gain1", "gain", share});
+  return spec;
 }
 
 }  // namespace isotape

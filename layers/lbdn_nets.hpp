@@ -12,7 +12,7 @@ namespace isotape {
 // The nets of [Wang 2023] and those that it sets beside them. `layer` is one of the list behind
 // each net: sandwich layers hold their activation, others ("cayley": Cayley transforms of dense
 // layers and convolutions, "aol") have a ReLU behind each but the last, "sll" has layers of another
-// number. gamma is 1; a model file may set it, at the first and the last sandwich layer.
+// number. gamma is 1; with_gamma() sets it.
 
 std::vector<std::string> kw_large_layers();
 std::vector<std::string> lbdn_net_layers();
@@ -35,5 +35,10 @@ ModelSpec lbdn_mlp(std::string name, std::string_view layer);
 /// Section 5.1, for a function of one variable: nine hidden layers of 86 units, or 128; of "sll"
 /// eight layers of 128, and the first of their channels.
 ModelSpec lbdn_curve(std::string name, std::string_view layer);
+
+/// The net with gains for a Lipschitz constant of gamma: its input times sqrt(gamma), and what its
+/// last layer takes, as [Wang 2023] shares it out. Layers that only flatten stay in front.
+/// @throws ValueError  unless gamma > 0 and there are layers
+ModelSpec with_gamma(ModelSpec spec, double gamma);
 
 }  // namespace isotape

@@ -8,6 +8,7 @@ namespace isotape {
 const std::vector<const Study*>& studies() {
   // clang-format off
   static const std::vector<const Study*> list = {
+      &curve_fit_study,
       &robustness_law_study,
       &low_rank_study,
   };

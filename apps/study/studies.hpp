@@ -4,6 +4,7 @@
 
 namespace isotape {
 
+extern const Study curve_fit_study;
 extern const Study robustness_law_study;
 extern const Study low_rank_study;
 

@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include <isotape/core/error.hpp>
 #include <isotape/core/random.hpp>
 #include <isotape/layers/lbdn_nets.hpp>
 #include <isotape/layers/model.hpp>
@@ -124,6 +125,32 @@ TEST_CASE("lbdn-mlp: trains under its bound") {
     CHECK(last < 0.9 * first);
     CHECK(model.net.lipschitz_bound().value < 1 + 1e-5);
   }
+}
+
+TEST_CASE("with_gamma: the bound of every family grows gamma times, half at either end") {
+  for (const std::string& layer : lbdn_curve_layers()) {
+    CAPTURE(layer);
+    const ModelSpec spec = with_gamma(lbdn_curve("n", layer), 5);
+    REQUIRE(spec.layers.size() == lbdn_curve("n", layer).layers.size() + 2);
+    CHECK(spec.layers[1].name == "gain1");  // behind flatten
+    CHECK(spec.layers[spec.layers.size() - 2].name == "gain2");
+    const double bound = build_model(spec, {1}, 1, Rng(1)).net.lipschitz_bound().value;
+    const double plain =
+        build_model(lbdn_curve("n", layer), {1}, 1, Rng(1)).net.lipschitz_bound().value;
+    CHECK(bound == doctest::Approx(5 * plain).epsilon(1e-6));
+    CHECK(bound < 5 * (1 + 1e-5));
+  }
+  // The same function as that of a model file that sets gamma in the layers.
+  ModelSpec inside = lbdn_mlp("n", "sandwich");
+  inside.layers[1].options.emplace_back("gamma", 5.0);
+  inside.layers.back().options.emplace_back("gamma", 5.0);
+  Rng rng(4);
+  const Tensor x = random_normal(rng, {3, 4, 4, 1});
+  const Model outer = build_model(with_gamma(lbdn_mlp("n", "sandwich"), 5), {4, 4, 1}, 3, Rng(2));
+  const Model inner = build_model(inside, {4, 4, 1}, 3, Rng(2));
+  CHECK(max_abs_diff(outer.net.forward(x).value(), inner.net.forward(x).value()) < 1e-5);
+  CHECK_THROWS_WITH_AS(with_gamma(lbdn_mlp("n", "aol"), 0), "n: expected gamma > 0, got 0",
+                       ValueError);
 }
 
 TEST_SUITE_END();
