@@ -18,8 +18,8 @@ struct Diagnosis {
   double memory_gib = 0;                                         ///< of the machine
   std::vector<std::pair<std::string, std::string>> environment;  ///< variables that have effect
   bool blas_uses_openmp = true;
-  std::string blas_kernels;        ///< as OpenBLAS names them
-  std::string wider_blas_kernels;  ///< empty if none are
+  std::string blas_kernels;                  ///< as OpenBLAS names them
+  std::string wider_blas_kernels;            ///< empty if none are
   std::vector<std::string> openmp_runtimes;  ///< paths of those loaded
   std::vector<std::string> blas_libraries;
 };
