@@ -111,7 +111,8 @@ void GroupSort::collect_operations(const std::string& prefix, const Shape& input
 }
 
 Var GroupSort::forward_consuming(Var x, const Var& bias) const {
-  return size_ == 2 ? bias_max_min(std::move(x), bias, pairing_) : forward(x);
+  return size_ == 2 ? bias_max_min(std::move(x), bias, pairing_)
+                    : bias_group_sort(std::move(x), bias, size_, pairing_);
 }
 
 Var Abs::forward(const Var& x) const { return abs(x); }

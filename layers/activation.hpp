@@ -41,7 +41,7 @@ class GroupSort final : public Module {
   /// @throws ValueError  if size < 1
   explicit GroupSort(int size, Pairing pairing = Pairing::split);
   Var forward(const Var& x) const override { return group_sort(x, size_, pairing_); }
-  bool adds_bias() const override { return size_ == 2; }
+  bool adds_bias() const override { return true; }
   Var forward_consuming(Var x, const Var& bias) const override;
   Shape output_shape(const Shape& input) const override;
   std::string kind() const override { return "GroupSort"; }

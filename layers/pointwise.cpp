@@ -1,5 +1,7 @@
 #include <isotape/layers/pointwise.hpp>
 
+#include <utility>
+
 #include <isotape/core/error.hpp>
 #include <isotape/layers/operation.hpp>
 #include <isotape/layers/site.hpp>
@@ -51,6 +53,10 @@ constinit const LayerType maxout_type = {
 };
 
 Var FullSort::forward(const Var& x) const { return full_sort(x); }
+
+Var FullSort::forward_consuming(Var x, const Var& bias) const {
+  return bias_full_sort(std::move(x), bias);
+}
 
 std::unique_ptr<Module> FullSort::materialize(DType) const { return std::make_unique<FullSort>(); }
 

@@ -15,6 +15,8 @@ namespace isotape {
 class FullSort final : public Module {
  public:
   Var forward(const Var& x) const override;
+  bool adds_bias() const override { return true; }
+  Var forward_consuming(Var x, const Var& bias) const override;
   Shape output_shape(const Shape& input) const override { return input; }
   std::string kind() const override { return "FullSort"; }
   std::string describe() const override { return "FullSort"; }
@@ -38,7 +40,8 @@ class LeakyReLU final : public Module {
   std::string describe() const override;
   /// The slope as it is in f64 and in f32.
   Enclosure enclosure() const override {
-    return {std::min(slope_, double(static_cast<float>(slope_))), 1, "slopes between its own and 1"};
+    return {std::min(slope_, double(static_cast<float>(slope_))), 1,
+            "slopes between its own and 1"};
   }
   NormPreservation gnp() const override { return NormPreservation::none; }
   std::unique_ptr<Module> materialize(DType dtype) const override;

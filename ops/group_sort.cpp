@@ -2,82 +2,45 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
+#include <isotape/ops/group_sort_kernel.hpp>
+#include <isotape/ops/row_blocks.hpp>
 
 namespace isotape {
 namespace {
 
 const Op group_sort_op("group_sort");
 
-constexpr std::int64_t elements_worth_a_thread = 1 << 15;
-constexpr int largest_counted_group = 16;
-constexpr int largest_byte_place = 256;
+constexpr int largest_byte_member = 256;
 
-std::int64_t row_count(const Tensor& x) { return x.size() / std::max<std::int64_t>(x.dim(-1), 1); }
+void check(const Tensor& x, const Tensor& bias, int size) {
+  require<ValueError>(size >= 1, "group_sort: expected a group size >= 1, got ", size);
+  require<ShapeError>(
+      x.rank() >= 1 && x.dim(-1) % size == 0,
+      "group_sort: expected x of shape [..., C] with C a multiple of the group size ", size,
+      ", got ", x.shape());
+  require_bias("group_sort", x, bias);
+}
 
-// Calls f(begin, end) for ranges of rows, in parallel; cost is that of one element.
+// Which member of its group is at each place is kept as a byte, or for groups beyond 256 as a
+// float, exact below 2^24.
 template <class F>
-void for_rows(const Tensor& x, std::int64_t cost, F&& f) {
-  parallel_for(row_count(x), elements_worth_a_thread / (x.dim(-1) * cost + 1) + 1, f);
-}
-
-// Whether b goes before a, which stands before it: a tie stays, a NaN counts as largest.
-template <class T>
-bool overtakes(T b, T a) {
-  return !(a >= b) & !std::isnan(a);  // & and not &&: no branch in the vectorised loops
-}
-
-// Member i of group g is channel i * rank + g * group.
-struct Groups {
-  std::int64_t size, count;
-  std::int64_t rank, group;
-
-  Groups(std::int64_t channels, std::int64_t members, Pairing pairing)
-      : size(members),
-        count(channels / members),
-        rank(pairing == Pairing::split ? count : 1),
-        group(pairing == Pairing::split ? 1 : size) {}
-};
-
-// Where every value goes within its group: the number of members that go before it. Small groups
-// are counted, without a branch.
-Tensor counted_places(const Groups& groups, const Tensor& x_tensor) {
-  const std::int64_t channels = x_tensor.dim(-1);
-  Tensor places_tensor = Tensor::zeros(x_tensor.shape(), DType::u8);
-  dispatch_float(x_tensor.dtype(), "group_sort", [&]<class T>() {
-    auto* const all_places = places_tensor.write<std::uint8_t>();
-    for_rows(x_tensor, groups.size, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        const T* const x = x_tensor.data<T>() + row * channels;
-        auto* const places = all_places + row * channels;
-        for (std::int64_t j = 1; j < groups.size; ++j) {
-          for (std::int64_t i = 0; i < j; ++i) {
-#pragma omp simd
-            for (std::int64_t g = 0; g < groups.count; ++g) {
-              const std::int64_t first = i * groups.rank + g * groups.group;
-              const std::int64_t second = j * groups.rank + g * groups.group;
-              const int swap = overtakes(x[second], x[first]) ? 1 : 0;
-              places[first] = static_cast<std::uint8_t>(places[first] + swap);
-              places[second] = static_cast<std::uint8_t>(places[second] + 1 - swap);
-            }
-          }
-        }
-      }
-    });
-  });
-  return places_tensor;
-}
-
-// Places are kept as bytes, or for groups beyond 256 as floats, exact below 2^24.
-template <class F>
-void dispatch_places(const Tensor& places, F&& f) {
-  if (places.dtype() == DType::u8) {
+void dispatch_sources(std::int64_t size, F&& f) {
+  if (size <= largest_byte_member) {
     f.template operator()<std::uint8_t>();
   } else {
     f.template operator()<float>();
+  }
+}
+
+// Calls f(a) for every group of the rows, a being the index of its first member.
+template <class F>
+void for_groups(const GroupRows& r, F&& f) {
+  for (std::int64_t row = 0; row < r.rows; ++row) {
+    for (std::int64_t g = 0; g < r.count; ++g) f(row * r.channels() + g * r.group());
   }
 }
 
@@ -85,89 +48,169 @@ template <class T>
 struct Member {
   T value;
   int index;
-  friend bool operator<(const Member& a, const Member& b) {  // a total order: the sort is stable
-    return overtakes(a.value, b.value) || (!overtakes(b.value, a.value) && a.index < b.index);
+  // A total order, so that the sort is stable; a NaN counts as larger than every number.
+  friend bool operator<(const Member& a, const Member& b) {
+    const bool overtakes = !(b.value >= a.value) && !std::isnan(b.value);
+    const bool is_overtaken = !(a.value >= b.value) && !std::isnan(a.value);
+    return overtakes || (!is_overtaken && a.index < b.index);
   }
 };
 
-// The same for large groups, by sorting.
-Tensor sorted_places(const Groups& groups, const Tensor& x_tensor) {
-  const std::int64_t channels = x_tensor.dim(-1);
-  Tensor places_tensor(x_tensor.shape(),
-                       groups.size <= largest_byte_place ? DType::u8 : DType::f32);
-  dispatch_float(x_tensor.dtype(), "group_sort", [&]<class T>() {
-    dispatch_places(places_tensor, [&]<class Index>() {
-      auto* const places = places_tensor.write<Index>();
-      for_rows(x_tensor, largest_counted_group, [&](std::int64_t begin, std::int64_t end) {
-        std::vector<Member<T>> members(static_cast<std::size_t>(groups.size));
-        for (std::int64_t n = begin * groups.count; n < end * groups.count; ++n) {
-          const std::int64_t at = n / groups.count * channels + n % groups.count * groups.group;
-          const T* const x = x_tensor.data<T>() + at;
-          for (int i = 0; i < groups.size; ++i) members[i] = {x[i * groups.rank], i};
-          std::sort(members.begin(), members.end());
-          for (std::int64_t r = 0; r < groups.size; ++r) {
-            places[at + members[r].index * groups.rank] = static_cast<Index>(r);
-          }
-        }
-      });
-    });
+// sort_groups for large groups.
+template <class T, class Index>
+void sort_large_groups(const GroupRows& r, const T* x, const T* bias, T* y, Index* sources) {
+  std::vector<Member<T>> members(static_cast<std::size_t>(r.size));
+  for_groups(r, [&](std::int64_t first) {
+    for (std::int64_t i = 0; i < r.size; ++i) {
+      const std::int64_t at = first + i * r.rank();
+      members[i] = {bias != nullptr ? x[at] + bias[at % r.channels()] : x[at], static_cast<int>(i)};
+    }
+    std::sort(members.begin(), members.end());
+    for (std::int64_t i = 0; i < r.size; ++i) {
+      y[first + i * r.rank()] = members[i].value;
+      if (sources != nullptr) sources[first + i * r.rank()] = static_cast<Index>(members[i].index);
+    }
   });
-  return places_tensor;
 }
 
-// y[places[i]] = x[i] in every group, or the transpose y[i] = x[places[i]].
-template <bool transposed>
-Tensor permuted(const Groups& groups, const Tensor& x_tensor, const Tensor& places_tensor) {
-  const std::int64_t channels = x_tensor.dim(-1);
-  Tensor y_tensor(x_tensor.shape(), x_tensor.dtype());
-  dispatch_float(x_tensor.dtype(), "group_sort", [&]<class T>() {
-    dispatch_places(places_tensor, [&]<class Index>() {
-      const T* x = x_tensor.data<T>();
-      T* y = y_tensor.write<T>();
-      const auto* places = places_tensor.data<Index>();
-      for_rows(x_tensor, 2, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t at = begin * channels; at < end * channels; at += channels) {
-          for (std::int64_t i = 0; i < groups.size; ++i) {
-            for (std::int64_t g = 0; g < groups.count; ++g) {
-              const std::int64_t member = i * groups.rank + g * groups.group;
-              const auto place = static_cast<std::int64_t>(places[at + member]);
-              const std::int64_t target = place * groups.rank + g * groups.group;
-              y[at + (transposed ? member : target)] = x[at + (transposed ? target : member)];
-            }
+// unsort_groups for large groups.
+template <class T, class Index>
+void unsort_large_groups(const GroupRows& r, const T* x, const Index* sources, T* y, T* sums) {
+  if (sums != nullptr) std::fill_n(sums, r.channels(), T{0});
+  std::vector<T> members(static_cast<std::size_t>(r.size));
+  for_groups(r, [&](std::int64_t first) {
+    for (std::int64_t i = 0; i < r.size; ++i) {
+      const std::int64_t at = first + i * r.rank();
+      members[static_cast<std::size_t>(sources[at])] = x[at];
+    }
+    for (std::int64_t i = 0; i < r.size; ++i) {
+      const std::int64_t at = first + i * r.rank();
+      y[at] = members[i];
+      if (sums != nullptr) sums[at % r.channels()] += members[i];
+    }
+  });
+}
+
+// y = x in the order of the sources; y may be x.
+template <class T, class Index>
+void gather_groups(const GroupRows& r, const T* x, const Index* sources, T* y) {
+  std::vector<T> members(static_cast<std::size_t>(r.size));
+  for_groups(r, [&](std::int64_t first) {
+    for (std::int64_t i = 0; i < r.size; ++i) members[i] = x[first + i * r.rank()];
+    for (std::int64_t i = 0; i < r.size; ++i) {
+      const std::int64_t at = first + i * r.rank();
+      y[at] = members[static_cast<std::size_t>(sources[at])];
+    }
+  });
+}
+
+GroupRows with_rows(GroupRows r, std::int64_t rows) {
+  r.rows = rows;
+  return r;
+}
+
+// y = sorted groups of x + bias; sources, if there are any, get where each value was.
+void sort_all(const GroupRows& r, const Tensor& x, const Tensor& bias, Tensor& y, Tensor& sources) {
+  dispatch_float(x.dtype(), "group_sort", [&]<class T>() {
+    dispatch_sources(r.size, [&]<class Index>() {
+      const T* from = x.data<T>();
+      const T* shift = bias ? bias.data<T>() : nullptr;
+      T* to = y.write<T>();
+      auto* kept = sources ? sources.write<Index>() : nullptr;
+      for_row_blocks(r.rows, r.channels(), r.size, [&](std::int64_t first, std::int64_t rows) {
+        const std::int64_t at = first * r.channels();
+        auto* block = kept == nullptr ? nullptr : kept + at;
+        if constexpr (std::is_same_v<Index, std::uint8_t>) {
+          if (r.size <= GroupRows::largest) {
+            return sort_groups(with_rows(r, rows), from + at, shift, to + at, block);
           }
         }
+        sort_large_groups(with_rows(r, rows), from + at, shift, to + at, block);
       });
     });
   });
-  return y_tensor;
+}
+
+// y = x, every value back where it came from; returns the sum of y's rows where asked to.
+Tensor unsort_all(const GroupRows& r, const Tensor& x, const Tensor& sources, Tensor& y,
+                  bool with_sum) {
+  Tensor sum;
+  dispatch_float(x.dtype(), "group_sort", [&]<class T>() {
+    dispatch_sources(r.size, [&]<class Index>() {
+      const T* from = x.data<T>();
+      T* to = y.write<T>();
+      const auto* kept = sources.data<Index>();
+      const auto unsort = [&](std::int64_t first, std::int64_t rows, T* sums) {
+        const std::int64_t at = first * r.channels();
+        if constexpr (std::is_same_v<Index, std::uint8_t>) {
+          if (r.size <= GroupRows::largest) {
+            return unsort_groups(with_rows(r, rows), from + at, kept + at, to + at, sums);
+          }
+        }
+        unsort_large_groups(with_rows(r, rows), from + at, kept + at, to + at, sums);
+      };
+      sum = summed_row_blocks<T>(r.rows, r.channels(), with_sum, unsort);
+    });
+  });
+  return sum;
+}
+
+// x in the order of the sources, in its own memory.
+Tensor gathered(const GroupRows& r, Tensor x, const Tensor& sources) {
+  dispatch_float(x.dtype(), "group_sort", [&]<class T>() {
+    dispatch_sources(r.size, [&]<class Index>() {
+      T* const values = x.write<T>();
+      const auto* kept = sources.data<Index>();
+      for_row_blocks(r.rows, r.channels(), 2, [&](std::int64_t first, std::int64_t rows) {
+        const std::int64_t at = first * r.channels();
+        gather_groups(with_rows(r, rows), values + at, kept + at, values + at);
+      });
+    });
+  });
+  return x;
 }
 
 }  // namespace
 
-Var group_sort(const Var& x_var, int size, Pairing pairing) {
+// x is taken by value: only so can it be the last handle.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
+Var bias_group_sort(Var x_var, const Var& bias_var, int size, Pairing pairing) {
   const Tensor& x = x_var.value();
-  require<ValueError>(size >= 1, "group_sort: expected a group size >= 1, got ", size);
-  require<ShapeError>(
-      x.rank() >= 1 && x.dim(-1) % size == 0,
-      "group_sort: expected x of shape [..., C] with C a multiple of the group size ", size,
-      ", got ", x.shape());
-  const Groups groups(x.dim(-1), size, pairing);
-  const Tensor places =
-      size <= largest_counted_group ? counted_places(groups, x) : sorted_places(groups, x);
+  const Tensor& bias = bias_var.value();
+  check(x, bias, size);
+  const GroupRows r{row_count(x), size, x.dim(-1) / size, pairing == Pairing::adjacent};
+  Tensor sources;
+  if (is_recording({x_var, bias_var})) {
+    sources = Tensor(x.shape(), size <= largest_byte_member ? DType::u8 : DType::f32);
+  }
+  Tensor y = result_for(x);
+  sort_all(r, x, bias, y, sources);
 
-  // The Jacobian is the permutation that sorted x, and its transpose the inverse.
-  return record(
-      group_sort_op, permuted<false>(groups, x, places), {x_var}, {},
-      [groups, places](const Tensor& dy, Needs) -> Grads<1> {
-        return {permuted<true>(groups, dy, places)};
-      },
-      [groups, places](const Tangents<1>& dx) { return permuted<false>(groups, dx[0], places); });
+  // With S the permutation that sorted x + bias: y = S (x + bias), grad_x = S^T dy,
+  // grad_bias = sum of the rows of grad_x.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): as above
+  auto vjp = [r, sources](Tensor dy, Needs needs) -> Grads<2> {
+    Tensor dx = result_for(dy);
+    Tensor sum = unsort_all(r, dy, sources, dx, needs(1));
+    return {needs(0) ? std::move(dx) : Tensor(), std::move(sum)};
+  };
+  auto jvp = [r, sources, shape = x.shape()](const Tangents<2>& d) {
+    return gathered(r, shifted(shape, d[0], d[1]), sources);
+  };
+  return record(group_sort_op, std::move(y), {x_var, bias_var}, {}, std::move(vjp), std::move(jvp));
 }
 
-Var full_sort(const Var& x) {
+Var group_sort(Var x, int size, Pairing pairing) {
+  return bias_group_sort(std::move(x), {}, size, pairing);
+}
+
+Var bias_full_sort(Var x, const Var& bias) {
   require<ShapeError>(x.shape().rank() >= 1, "full_sort: expected x of shape [..., C], got ",
                       x.shape());
-  return group_sort(x, static_cast<int>(std::max<std::int64_t>(x.dim(-1), 1)), Pairing::adjacent);
+  const auto size = static_cast<int>(std::max<std::int64_t>(x.dim(-1), 1));
+  return bias_group_sort(std::move(x), bias, size, Pairing::adjacent);
 }
+
+Var full_sort(Var x) { return bias_full_sort(std::move(x), {}); }
 
 }  // namespace isotape

@@ -1,46 +1,24 @@
 #include <isotape/ops/max_min.hpp>
 
-#include <algorithm>
 #include <utility>
 
 #include <isotape/core/error.hpp>
-#include <isotape/core/threads.hpp>
 #include <isotape/ops/max_min_kernel.hpp>
+#include <isotape/ops/row_blocks.hpp>
 
 namespace isotape {
 namespace {
 
 const Op max_min_op("max_min");
 
-constexpr std::int64_t elements_worth_a_thread = 1 << 15;
-constexpr std::int64_t block = 256;  // rows whose gradients are summed plainly, in f64 beyond
-
 void check(const Tensor& x, const Tensor& bias) {
   require<ShapeError>(x.rank() >= 1 && x.dim(-1) % 2 == 0,
                       "max_min: expected x of shape [..., C] with C even, got ", x.shape());
-  require<ShapeError>(!bias || (bias.shape() == Shape{x.dim(-1)} && bias.dtype() == x.dtype()),
-                      "max_min: expected bias of shape ", Shape{x.dim(-1)}, " and type ", x.dtype(),
-                      ", got ", bias.shape(), " and ", bias.dtype());
+  require_bias("max_min", x, bias);
 }
 
 PairRows pairs_of(const Tensor& x, Pairing pairing) {
-  const std::int64_t channels = x.dim(-1);
-  return {x.size() / std::max<std::int64_t>(channels, 1), channels / 2,
-          pairing == Pairing::adjacent};
-}
-
-// The memory of x itself, where nobody else sees it.
-Tensor result_for(const Tensor& x) { return x.unique() ? x : Tensor(x.shape(), x.dtype()); }
-
-// Calls f(first row, the rows from there) for ranges of whole blocks, in parallel.
-template <class F>
-void for_blocks(const PairRows& p, F&& f) {
-  const std::int64_t blocks = (p.rows + block - 1) / block;
-  const std::int64_t grain = elements_worth_a_thread / (block * p.channels() + 1) + 1;
-  parallel_for(blocks, grain, [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t first = begin * block;
-    f(first, PairRows{std::min(end * block, p.rows) - first, p.half, p.adjacent});
-  });
+  return {row_count(x), x.dim(-1) / 2, pairing == Pairing::adjacent};
 }
 
 // y = sorted pairs of x + bias; mask, if there is one, gets a bit per pair.
@@ -50,9 +28,9 @@ void sort_all(const PairRows& p, const Tensor& x, const Tensor& bias, Tensor& y,
     const T* shift = bias ? bias.data<T>() : nullptr;
     T* target = y.write<T>();
     auto* bits = mask ? mask.write<std::uint8_t>() : nullptr;
-    for_blocks(p, [&](std::int64_t first, const PairRows& part) {
+    for_row_blocks(p.rows, p.channels(), 1, [&](std::int64_t first, std::int64_t rows) {
       const std::int64_t at = first * p.channels();
-      sort_pairs(part, source + at, shift, target + at,
+      sort_pairs({rows, p.half, p.adjacent}, source + at, shift, target + at,
                  bits == nullptr ? nullptr : bits + first * p.mask_bytes());
     });
   });
@@ -60,44 +38,19 @@ void sort_all(const PairRows& p, const Tensor& x, const Tensor& bias, Tensor& y,
 
 // y = x, its pairs swapped as the sort swapped them; returns the sum of y's rows where asked to.
 Tensor swap_all(const PairRows& p, const Tensor& x, const Tensor& mask, Tensor& y, bool with_sum) {
-  const std::int64_t blocks = (p.rows + block - 1) / block;
-  Tensor partial = with_sum ? Tensor({blocks, p.channels()}, x.dtype()) : Tensor();
-  Tensor sum_tensor = with_sum ? Tensor({p.channels()}, x.dtype()) : Tensor();
+  Tensor sum;
   dispatch_float(x.dtype(), "max_min", [&]<class T>() {
     const T* source = x.data<T>();
     T* target = y.write<T>();
-    T* sums = with_sum ? partial.write<T>() : nullptr;
     const auto* bits = mask.data<std::uint8_t>();
-    for_blocks(p, [&](std::int64_t first, const PairRows& part) {
-      for (std::int64_t row = first; row < first + part.rows; row += block) {
-        const std::int64_t at = row * p.channels();
-        const PairRows one{std::min(block, first + part.rows - row), p.half, p.adjacent};
-        swap_pairs(one, source + at, bits + row * p.mask_bytes(), target + at,
-                   sums == nullptr ? nullptr : sums + row / block * p.channels());
-      }
-    });
-    if (!with_sum) return;
-    T* sum = sum_tensor.write<T>();
-    for (std::int64_t c = 0; c < p.channels(); ++c) {
-      double total = 0;
-      for (std::int64_t k = 0; k < blocks; ++k) total += double(sums[k * p.channels() + c]);
-      sum[c] = static_cast<T>(total);
-    }
+    const auto swap = [=](std::int64_t first, std::int64_t rows, T* sums) {
+      const std::int64_t at = first * p.channels();
+      swap_pairs({rows, p.half, p.adjacent}, source + at, bits + first * p.mask_bytes(),
+                 target + at, sums);
+    };
+    sum = summed_row_blocks<T>(p.rows, p.channels(), with_sum, swap);
   });
-  return sum_tensor;
-}
-
-// x + bias, of which either may be absent.
-Tensor shifted(const Shape& shape, const Tensor& x, const Tensor& bias_tensor) {
-  if (!bias_tensor) return x.clone();
-  Tensor y = x ? x.clone() : Tensor::zeros(shape, bias_tensor.dtype());
-  dispatch_float(y.dtype(), "max_min", [&]<class T>() {
-    T* target = y.write<T>();
-    const T* bias = bias_tensor.data<T>();
-    const std::int64_t channels = bias_tensor.size();
-    for (std::int64_t i = 0; i < y.size(); ++i) target[i] += bias[i % channels];
-  });
-  return y;
+  return sum;
 }
 
 }  // namespace

@@ -4,31 +4,10 @@
 #include <cstring>
 
 #include <isotape/core/isa.hpp>
-
-// Eight pairs at a time, and down the rows before across them: what belongs to a column (its bias,
-// its sum) then stays in registers. The templates are inlined into the functions at the end, which
-// are compiled for several instruction sets.
+#include <isotape/ops/eight_lanes.hpp>
 
 namespace isotape {
 namespace {
-
-#define ISOTAPE_INLINE [[gnu::always_inline]] inline
-
-constexpr std::int64_t eight = 8;             // values of a vector, pairs of one byte of the mask
-constexpr std::int64_t band_elements = 4096;  // of the rows that stay in the first cache
-
-template <class T>
-struct Vectors;
-template <>
-struct Vectors<float> {
-  using Values = float __attribute__((vector_size(eight * sizeof(float))));
-  using Mask = std::int32_t __attribute__((vector_size(eight * sizeof(float))));
-};
-template <>
-struct Vectors<double> {
-  using Values = double __attribute__((vector_size(eight * sizeof(double))));
-  using Mask = std::int64_t __attribute__((vector_size(eight * sizeof(double))));
-};
 
 template <class M>
 ISOTAPE_INLINE void places(M& m) {
@@ -165,15 +144,11 @@ ISOTAPE_INLINE void swap_rest(const PairRows& r, std::int64_t first, const T* x,
 
 // ---- bands of rows, which are still in the cache for their next column
 
-ISOTAPE_INLINE std::int64_t band_rows(const PairRows& r) {
-  return std::clamp<std::int64_t>(band_elements / r.channels(), 4, 64);
-}
-
 template <class T>
 ISOTAPE_INLINE void sort(const PairRows& r, const T* x, const T* bias, T* y, std::uint8_t* mask) {
   PairRows band = r;
   for (std::int64_t row = 0; row < r.rows; row += band.rows) {
-    band.rows = std::min(band_rows(r), r.rows - row);
+    band.rows = std::min(band_rows(r.channels()), r.rows - row);
     if (r.adjacent) {
       sort_rest<T, true>(band, 0, x, bias, y, mask);
     } else {
@@ -192,7 +167,7 @@ ISOTAPE_INLINE void swap(const PairRows& r, const T* x, const std::uint8_t* mask
   if (sums != nullptr) std::fill_n(sums, r.channels(), T{0});
   PairRows band = r;
   for (std::int64_t row = 0; row < r.rows; row += band.rows) {
-    band.rows = std::min(band_rows(r), r.rows - row);
+    band.rows = std::min(band_rows(r.channels()), r.rows - row);
     if (r.adjacent) {
       swap_rest<T, true>(band, 0, x, mask, y, sums);
     } else {

@@ -195,8 +195,9 @@ std::vector<OpCase> op_cases(std::int64_t batch, const std::vector<Precision>& p
   cases.moving("max_min", ", bcop-large act1", {32, 32, 32}, pairs);
   cases.bias_max_min({32, 32, 32}, "bcop-large act1");
   cases.bias_max_min({14, 14, 16}, "bcop-small act1");
-  cases.moving("group_sort", ", groups of 4", {8, 8, 128},
-               [](const Vars& v) { return group_sort(v[0], 4); });
+  const Function fours = [](Vars& v) { return group_sort(std::exchange(v[0], {}), 4); };
+  cases.moving("group_sort", ", groups of 4", {8, 8, 128}, fours);
+  cases.moving("group_sort", ", groups of 4, handed over", {8, 8, 128}, fours, Held::handed_over);
   cases.moving("pad", ", circular, bcop-large conv1", {32, 32, 3}, [](const Vars& v) {
     return pad(v[0], {1, 1, 1, 1}, PadMode::circular);
   });
