@@ -20,7 +20,7 @@ const chart = (() => {
   });
   const percent = v => v == null ? "-" : fixed(v, 2) + " %";
   const percentScale = {range: () => [0, 100]};
-  const fromZero = {range: (u, low, high) => [0, high > 0 ? high * 1.06 : 1]};
+  const fromZero = {range: (u, low, high) => [low < 0 ? low * 1.06 : 0, high > 0 ? high * 1.06 : 1]};
   // Logarithmic where the values differ by more than a plain scale can show.
   const ranged = values => values.every(v => v > 0) && Math.max(...values) > 30 * Math.min(...values)
     ? {distr: 3} : fromZero;

@@ -11,6 +11,7 @@ const std::vector<const Study*>& studies() {
       &curve_fit_study,
       &robustness_law_study,
       &low_rank_study,
+      &wasserstein_study,
   };
   // clang-format on
   return list;

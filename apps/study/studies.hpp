@@ -7,6 +7,7 @@ namespace isotape {
 extern const Study curve_fit_study;
 extern const Study robustness_law_study;
 extern const Study low_rank_study;
+extern const Study wasserstein_study;
 
 /// All studies, in the order of the help.
 const std::vector<const Study*>& studies();
