@@ -4,6 +4,13 @@
 build_packages=(g++ cmake ninja-build ccache libdnnl-dev libopenblas-openmp-dev libcli11-dev
   nlohmann-json3-dev libfmt-dev libtomlplusplus-dev zlib1g-dev libssl-dev)
 test_packages=(doctest-dev libboost-dev curl)
+# What opens the reports in a browser, where it is missing: Ubuntu's chromium is none of its packages.
+browser_packages=()
+if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
+  command -v chromium >/dev/null || browser_packages+=(chromium)
+  command -v node >/dev/null || browser_packages+=(nodejs)
+  command -v npm >/dev/null || browser_packages+=(npm)
+fi
 
 # Whether sudo is there and lets us: without a password, or, at a terminal, after asking for it.
 may_sudo() {

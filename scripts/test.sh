@@ -12,8 +12,8 @@ Installs what is missing (root or sudo), builds isotape in build/ and runs its f
   --help   print this and stop
 
 Tests on real images read the folder that $ISOTAPE_DATA names (it holds MNIST/ and
-cifar-10-batches-bin/), and are skipped without it. With $ISOTAPE_REQUIRE_DATA=1 a skipped test is
-a failure.
+cifar-10-batches-bin/), and are skipped without it. With $ISOTAPE_REQUIRE_DATA=1 that is a failure.
+The test that opens reports in Chromium is skipped where there is none, or no registry of npm.
 END
 }
 
@@ -28,7 +28,7 @@ done
 
 source scripts/packages.sh
 if [[ ${ISOTAPE_REQUIRE_DATA:-0} == 1 ]]; then test_packages+=(dataset-fashion-mnist); fi
-install_packages "${build_packages[@]}" "${test_packages[@]}"
+install_packages "${build_packages[@]}" "${test_packages[@]}" "${browser_packages[@]}"
 
 # Idle threads must not spin: several test programs share the cores.
 export OMP_WAIT_POLICY=passive
@@ -45,8 +45,8 @@ count() { grep -Ec "^ *[0-9]+/[0-9]+ +Test +#[0-9]+: .*$1" "$log" || true; }
 total=$(count '')
 passed=$(count ' Passed ')
 skipped=$(count '\*\*\*Skipped ')
-if [[ ${ISOTAPE_REQUIRE_DATA:-0} == 1 ]] && ((skipped > 0)); then
-  echo "expected no skipped test with ISOTAPE_REQUIRE_DATA=1" >&2
+if [[ ${ISOTAPE_REQUIRE_DATA:-0} == 1 ]] && ((skipped > $(count 'browser\..*\*\*\*Skipped '))); then
+  echo "expected no skipped test but the browser's with ISOTAPE_REQUIRE_DATA=1" >&2
   status=1
 fi
 ((total > 0)) || status=1
