@@ -59,7 +59,7 @@ int run_study(const StudyOptions& options) {
     return load_dataset(asked.settings.dataset, {.folder = options.data.value_or("")});
   };
   const std::vector<StudyResult> results =
-      run_grid(*asked.study, asked.settings, asked.study->cells(asked.settings.full), files, load,
+      run_grid(*asked.study, asked.settings, asked.study->cells(asked.settings), files, load,
                command_of(asked), progress);
   const StudyPage page = asked.study->page(results, asked.settings);
   if (options.json) {

@@ -25,7 +25,8 @@ constexpr std::int64_t test_points = 200;
 constexpr std::int64_t cells_of_slope = 24000;  // on [-3, 3]
 constexpr std::int64_t cells_of_error = 40000;  // on [-2, 2], each jump between two points
 
-std::vector<StudyJson> grid(bool full) {
+std::vector<StudyJson> grid(const StudySettings& settings) {
+  const bool full = settings.full;
   std::vector<StudyJson> cells;
   for (int draw = 0; draw < (full ? 20 : 5); ++draw) {
     for (const CurveLayer& layer : curve_layers) {

@@ -22,7 +22,8 @@ namespace {
 constexpr std::int64_t attacked = 1000;
 constexpr std::int64_t pictured = 300;
 
-std::vector<StudyJson> grid(bool full) {
+std::vector<StudyJson> grid(const StudySettings& settings) {
+  const bool full = settings.full;
   std::vector<StudyJson> cells;
   for (const LowRankProblem& problem : low_rank_problems()) {
     const bool is_points = problem.name == "points";

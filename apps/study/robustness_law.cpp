@@ -58,7 +58,8 @@ const Experiment& experiment_of(const StudyJson& cell) {
   return *std::find_if(list.begin(), list.end(), [&](const auto& e) { return e.name == name; });
 }
 
-std::vector<StudyJson> grid(bool full) {
+std::vector<StudyJson> grid(const StudySettings& settings) {
+  const bool full = settings.full;
   std::vector<StudyJson> cells;
   for (const Experiment& e : experiments()) {
     std::vector<std::int64_t> sizes = e.n;

@@ -49,7 +49,7 @@ struct Study {
   std::string_view description;  ///< one line
   std::string_view help;         ///< what it measures, and how long that takes
   std::string_view dataset;      ///< unless another one is asked for; empty: it uses none
-  std::vector<StudyJson> (*cells)(bool full);
+  std::vector<StudyJson> (*cells)(const StudySettings& settings);
   StudyJson (*measure)(const StudyJson& cell, const StudyContext& context);
   StudyPage (*page)(const std::vector<StudyResult>& results, const StudySettings& settings);
 };

@@ -45,7 +45,8 @@ const Scale& scale_of(std::string_view problem, bool full) {
   return *at;
 }
 
-std::vector<StudyJson> grid(bool full) {
+std::vector<StudyJson> grid(const StudySettings& settings) {
+  const bool full = settings.full;
   std::vector<StudyJson> cells;
   for (int draw = 0; draw < (full ? 5 : 1); ++draw) {
     for (const TransportProblem& problem : transport_problems()) {

@@ -136,8 +136,8 @@ TEST_CASE("low-rank: the report draws whatever cells there are") {
 
 TEST_CASE("low-rank: the grid has every way of training on points, ten draws of them at full") {
   const auto is_points = [](const StudyJson& c) { return c.at("problem") == "points"; };
-  const auto some = low_rank_study.cells(false);
-  const auto all = low_rank_study.cells(true);
+  const auto some = low_rank_study.cells(settings);
+  const auto all = low_rank_study.cells(StudySettings{"", 0, 1, true});
   CHECK(std::count_if(some.begin(), some.end(), is_points) == 18);
   CHECK(std::count_if(all.begin(), all.end(), is_points) == 60);
 }

@@ -23,7 +23,7 @@ const Study squares = {
     "squares of numbers",
     "",
     "",
-    [](bool) {
+    [](const StudySettings&) {
       return std::vector<StudyJson>{{{"x", 1}}, {{"x", 2}}, {{"x", 3}}};
     },
     [](const StudyJson& cell, const StudyContext& context) {
@@ -48,7 +48,7 @@ std::vector<StudyResult> run(const ScratchFolder& folder) {
   Progress progress(true);
   measured = 0;
   return run_grid(
-      squares, settings, squares.cells(false), open_study(squares, settings, folder.path()),
+      squares, settings, squares.cells(settings), open_study(squares, settings, folder.path()),
       [] { return Dataset(); }, "isotape study squares", progress);
 }
 
